@@ -1,0 +1,84 @@
+"""The shape of a Llama 2: ten numbers and what follows from them.
+
+Names are Meta's (params.json). Presets carry the paper's sizes; 34B was described in the paper
+but never released, and its row here is CodeLlama-34B's shape, which is an inference.
+`tiny` is the course's own: no two of its sizes coincide, so that a transposed axis or a
+confusion of heads and KV heads cannot hide.
+Source: Meta's model.py and params.json; facts recomputed in the lessons.
+"""
+
+from dataclasses import dataclass
+
+PRESETS = {
+    "llama-2-7b": dict(dim=4096, n_layers=32, n_heads=32),
+    "llama-2-13b": dict(dim=5120, n_layers=40, n_heads=40),
+    "llama-2-34b": dict(dim=8192, n_layers=48, n_heads=64, n_kv_heads=8),
+    "llama-2-70b": dict(dim=8192, n_layers=80, n_heads=64, n_kv_heads=8,
+                        multiple_of=4096, ffn_dim_multiplier=1.3),
+    "tiny": dict(dim=96, n_layers=3, n_heads=6, n_kv_heads=2, vocab_size=512,
+                 multiple_of=32, max_seq_len=256),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlamaConfig:
+    """Sizes of one model. `n_kv_heads=None` means one per query head; `hidden_dim=None` means
+    Meta's rule (see `ffn_hidden_dim`). A size that cannot be built is a ValueError at once."""
+
+    dim: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int | None = None
+    vocab_size: int = 32000
+    hidden_dim: int | None = None
+    multiple_of: int = 256
+    ffn_dim_multiplier: float | None = None
+    norm_eps: float = 1e-5
+    max_seq_len: int = 4096
+    rope_theta: float = 10000.0
+    tie_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n_kv_heads is None:
+            object.__setattr__(self, "n_kv_heads", self.n_heads)
+        for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "multiple_of",
+                     "max_seq_len"):  # fmt: skip
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+        if self.hidden_dim is None:
+            hidden = ffn_hidden_dim(self.dim, self.multiple_of, self.ffn_dim_multiplier)
+            object.__setattr__(self, "hidden_dim", hidden)
+        elif not isinstance(self.hidden_dim, int) or self.hidden_dim < 1:
+            raise ValueError(f"hidden_dim={self.hidden_dim!r} must be a whole number of at least 1")
+        if self.dim % self.n_heads:
+            raise ValueError(f"n_heads={self.n_heads} must divide dim={self.dim}")
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"n_kv_heads={self.n_kv_heads} must divide n_heads={self.n_heads}")
+        if self.head_dim % 2:
+            raise ValueError(
+                f"dim/n_heads = {self.head_dim} must be even: RoPE turns pairs of numbers"
+            )
+        for name in ("norm_eps", "rope_theta"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be above 0")
+
+    @property
+    def head_dim(self) -> int:
+        return self.dim // self.n_heads
+
+    @classmethod
+    def from_name(cls, name: str) -> "LlamaConfig":
+        """A preset by its exact name."""
+        if name not in PRESETS:
+            raise ValueError(f"no preset called {name!r}; there are {', '.join(PRESETS)}")
+        return cls(**PRESETS[name])
+
+
+def ffn_hidden_dim(dim: int, multiple_of: int, ffn_dim_multiplier: float | None = None) -> int:
+    """Width of the feed-forward layer by Meta's rule. The order of the roundings matters:
+    two thirds of 4*dim, truncated; times the multiplier, truncated; rounded up to multiple_of."""
+    hidden = int(2 * (4 * dim) / 3)
+    if ffn_dim_multiplier is not None:
+        hidden = int(ffn_dim_multiplier * hidden)
+    return multiple_of * -(-hidden // multiple_of)

@@ -1,0 +1,125 @@
+"""What the learner sees: a card in a notebook, plain text in a terminal.
+
+A `Result` is an `int`, the points. Its repr is the bare number, because nbgrader reads the last
+expression's text/plain as the score; its HTML is the card. Colours come with words, never
+alone, and the card leaves the background to the reader's theme.
+"""
+
+import sys
+from dataclasses import dataclass
+from html import escape
+
+COLOURS = {"passed": "#009E73", "not attempted": "#888888", "hint": "#0072B2",
+           "solution": "#0072B2"}  # fmt: skip
+WRONG = "#D55E00"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A titled piece of feedback. Empty parts are left out."""
+
+    kind: str
+    title: str
+    head: str
+    says: str
+    named: str | None = None
+    known: str = ""
+    given: str = ""
+    rows: tuple[tuple[str, str, str], ...] = ()
+    foot: str = ""
+    code: str = ""
+
+    @property
+    def text(self) -> str:
+        lines = [f"{self.title} — {self.head}"]
+        lines += [part for part in (self.known, self.says, self.given) if part]
+        if self.rows:
+            table = [("where", "yours", "expected"), *self.rows]
+            widths = [max(len(row[i]) for row in table) for i in range(3)]
+            lines += [
+                "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip()
+                for row in table
+            ]
+        lines += [part for part in (self.code, self.foot) if part]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        colour = COLOURS.get(self.kind, WRONG)
+        parts = [f"<b>{_inline(self.title)}</b> — {_inline(self.head)}"]
+        if self.known:
+            parts.append(f"<b>{_inline(self.known)}</b>")
+        parts += [_inline(part) for part in (self.says, self.given) if part]
+        if self.rows:
+            parts.append(_table(self.rows))
+        if self.code:
+            style = "margin:0;padding:.5em;overflow-x:auto;border:1px solid rgba(128,128,128,.4)"
+            parts.append(f"<pre style='{style}'>{escape(self.code)}</pre>")
+        if self.foot:
+            parts.append(f"<span style='opacity:.75'>{_inline(self.foot)}</span>")
+        body = "".join(f"<div style='margin:.25em 0'>{part}</div>" for part in parts)
+        style = f"border-left:5px solid {colour};padding:.3em .8em;max-width:46em"
+        return f"<div role='status' style='{style}'>{body}</div>"
+
+
+class Result(int):
+    """The points of a check, 0 or all of them, with the card that explains them.
+    `kind` says how it went, `named` which misconception was recognised, if any."""
+
+    def __new__(cls, points: int, kind: str, title: str, head: str, says: str, **parts):
+        self = super().__new__(cls, points)
+        self.card = Card(kind, title, head, says, **parts)
+        return self
+
+    @property
+    def kind(self) -> str:
+        return self.card.kind
+
+    @property
+    def named(self) -> str | None:
+        return self.card.named
+
+    @property
+    def text(self) -> str:
+        return self.card.text
+
+    def __repr__(self) -> str:
+        return str(int(self))
+
+    def _repr_html_(self) -> str:
+        return self.card._repr_html_()
+
+
+def announce(shown):
+    """In a terminal the text must be printed: there only the bare number would be echoed, and
+    nothing at all in a script. In a notebook the card is the cell's output."""
+    if isinstance(shown, Result) and not in_notebook():
+        print(shown.text)
+    return shown
+
+
+def in_notebook() -> bool:
+    """Whether the output goes to a Jupyter front end."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def _inline(text: str) -> str:
+    """Escaped text in which `code` is set as code."""
+    parts = escape(text, quote=False).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text, quote=False)
+    return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
+
+
+def _table(rows: tuple[tuple[str, str, str], ...]) -> str:
+    cell = "padding:.1em 1em .1em 0;text-align:left"
+    head = "".join(f"<th style='{cell}'>{name}</th>" for name in ("where", "yours", "expected"))
+    lines = "".join(
+        "<tr>" + "".join(f"<td style='{cell}'><code>{escape(c)}</code></td>" for c in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table style='border-collapse:collapse'><tr>{head}</tr>{lines}</table>"

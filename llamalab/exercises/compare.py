@@ -1,0 +1,173 @@
+"""Are two values the same, and if not, where do they differ? In the learner's words.
+
+Knows tensors, arrays, numbers, strings, and lists, tuples, sets and dicts of them. A list may
+stand for a tuple and a Counter for a dict; a tensor may not stand for a number. In float16 and
+bfloat16 a last-digit flip in one element of a hundred is let pass, because a correct formula in
+another order of operations rounds a few elements the other way; a misplaced cast flips a
+quarter of them.
+"""
+
+import math
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import torch
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a value differs: `kind` for the grader, `says` for the learner, and a few rows
+    (where, theirs, expected) when numbers differ."""
+
+    kind: str  # "none", "type", "shape", "dtype", "length", "keys" or "value"
+    says: str
+    rows: tuple[tuple[str, str, str], ...] = ()
+
+
+def difference(
+    got: Any, want: Any, *, rtol: float = 1e-5, atol: float = 1e-6, where: str = "the answer"
+) -> Difference | None:
+    """None if `got` equals `want` within the tolerance, else what differs first."""
+    tolerance = dict(rtol=rtol, atol=atol)
+    if got is None and want is not None:
+        return Difference("none", f"{where} is None")
+    if isinstance(want, np.ndarray):
+        want = torch.from_numpy(want)
+        got = torch.from_numpy(got) if isinstance(got, np.ndarray) else got
+    if isinstance(want, torch.Tensor):
+        return _tensors(got, want, where, **tolerance)
+    if isinstance(want, bool) or want is None or isinstance(want, (str, bytes)):
+        return _plain(got, want, where)
+    if isinstance(want, Number):
+        return _numbers(got, want, where, **tolerance)
+    if isinstance(want, Mapping):
+        return _mappings(got, want, where, **tolerance)
+    if isinstance(want, (list, tuple)):
+        return _sequences(got, want, where, **tolerance)
+    if isinstance(want, Set):
+        if not isinstance(got, Set):
+            return _wrong_type(got, want, where)
+        return _plain(set(got), set(want), where)
+    return None if got == want else _plain(got, want, where)
+
+
+def describe(value: Any, longest: int = 60) -> str:
+    """A short, stable description of a value: shapes rather than numbers."""
+    if isinstance(value, torch.Tensor):
+        shape = tuple(value.shape)
+        return f"tensor {shape} {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, np.ndarray):
+        return f"array {value.shape} {value.dtype}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if callable(value):
+        return getattr(value, "__name__", type(value).__name__)
+    text = repr(value)
+    if len(text) <= longest:
+        return text
+    size = f" of {len(value)}" if hasattr(value, "__len__") else ""
+    return f"{type(value).__name__}{size}: {text[: longest - 20]}…"
+
+
+def _wrong_type(got: Any, want: Any, where: str) -> Difference:
+    return Difference(
+        "type", f"{where} should be a {type(want).__name__}; yours is a {type(got).__name__}"
+    )
+
+
+def _plain(got: Any, want: Any, where: str) -> Difference | None:
+    if type(got) is not type(want):
+        return _wrong_type(got, want, where)
+    if got == want:
+        return None
+    return Difference("value", f"{where} differs", ((where, describe(got), describe(want)),))
+
+
+def _numbers(got: Any, want: Any, where: str, rtol: float, atol: float) -> Difference | None:
+    if not isinstance(got, Number) or isinstance(got, bool):
+        return _wrong_type(got, want, where)
+    if got == want or (got != got and want != want):
+        return None
+    exact = isinstance(want, int) and isinstance(got, int)
+    if not exact and math.isclose(got, want, rel_tol=rtol, abs_tol=atol):
+        return None
+    return Difference("value", f"{where} differs", ((where, describe(got), describe(want)),))
+
+
+def _sequences(got: Any, want: Any, where: str, **tolerance: float) -> Difference | None:
+    if not isinstance(got, (list, tuple)):
+        return _wrong_type(got, want, where)
+    for i, (a, b) in enumerate(zip(got, want)):
+        place = f"{where}[{i}]" if where != "the answer" else f"item {i}"
+        found = difference(a, b, where=place, **tolerance)
+        if found and found.kind == "value" and len(got) != len(want):
+            break  # the lengths say more than the first unequal item
+        if found:
+            return found
+    if len(got) != len(want):
+        rows = ((where, describe(got), describe(want)),)
+        return Difference("length", f"{where} has {len(got)} items, not {len(want)}", rows)
+    return None
+
+
+def _mappings(got: Any, want: Mapping, where: str, **tolerance: float) -> Difference | None:
+    if not isinstance(got, Mapping):
+        return _wrong_type(got, want, where)
+    missing = [key for key in want if key not in got]
+    extra = [key for key in got if key not in want]
+    if missing or extra:
+        parts = [f"misses {describe(missing[0])}"] if missing else []
+        parts += [f"has {describe(extra[0])} too many"] if extra else []
+        says = f"{where} has {len(got)} keys, not {len(want)}: it {' and '.join(parts)}"
+        return Difference("keys", says)
+    for key in want:
+        found = difference(got[key], want[key], where=f"[{describe(key)}]", **tolerance)
+        if found:
+            return found
+    return None
+
+
+def _tensors(
+    got: Any, want: torch.Tensor, where: str, rtol: float, atol: float
+) -> Difference | None:
+    if not isinstance(got, torch.Tensor):
+        return Difference("type", f"{where} should be a tensor; yours is a {type(got).__name__}")
+    if got.shape != want.shape:
+        shapes = f"{tuple(got.shape)}; it should be {tuple(want.shape)}"
+        return Difference("shape", f"{where} has the shape {shapes}")
+    if got.dtype != want.dtype:
+        return Difference("dtype", f"{where} is {got.dtype}; it should be {want.dtype}")
+    a, b = got.detach().cpu().double(), want.detach().cpu().double()
+    gap = (a - b).abs()
+    gap = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, gap)
+    gap = gap.nan_to_num(nan=math.inf)
+    size = torch.where(b.isfinite(), b.abs(), 0.0)
+    if want.dtype in HALF:
+        two_ulp = 2 * torch.finfo(want.dtype).eps
+        close = bool((gap <= two_ulp * size + atol).all())
+        if close and (gap > 0).double().mean() <= 0.01:
+            return None
+    elif bool((gap <= atol + rtol * size).all()):
+        return None
+    return Difference("value", _largest(gap, where), _rows(a, b, gap))
+
+
+def _largest(gap: torch.Tensor, where: str) -> str:
+    off = int((gap > 0).sum())
+    return f"{where} differs in {off} of {gap.numel()} numbers, by {gap.max():.3g} at the most"
+
+
+def _rows(a: torch.Tensor, b: torch.Tensor, gap: torch.Tensor) -> tuple:
+    """The four largest differences, in the order in which they stand."""
+    worst = gap.flatten().argsort(descending=True, stable=True)[:4].sort().values
+    rows = []
+    for flat in worst.tolist():
+        index = tuple(int(i) for i in np.unravel_index(flat, gap.shape))
+        place = "[" + ", ".join(map(str, index)) + "]" if index else "value"
+        rows.append((place, f"{a.flatten()[flat]:.5g}", f"{b.flatten()[flat]:.5g}"))
+    return tuple(rows)

@@ -1,0 +1,374 @@
+"""An exercise, and how an answer to it is judged.
+
+An exercise is data: what is asked, a reference, probes to try an answer on, wrong answers that
+people really write, hints. `check` runs the answer on the probes and never raises. It tells
+apart the ways in which an answer can fail, and where the values are wrong it runs every known
+misconception on the same probes: the one that gives the learner's values has its sentence said.
+"""
+
+import copy
+import inspect
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llamalab import mine
+from llamalab.exercises import source
+from llamalab.exercises.card import Card, Result, announce
+from llamalab.exercises.compare import Difference, describe, difference
+from llamalab.exercises.deadline import TimeUp, TooMuchMemory, run_limited
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A runnable wrong answer, and the one sentence that its author needs to hear."""
+
+    wrong: Callable
+    says: str
+
+    @property
+    def name(self) -> str:
+        return self.wrong.__name__
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call of an answer led to: a value, or an exception; and which arguments it
+    changed on the way."""
+
+    value: Any = None
+    error: BaseException | None = None
+    changed: tuple[int, ...] = ()
+
+    def alike(self, other: "Outcome", **tolerance: float) -> bool:
+        if self.error is not None or other.error is not None:
+            return type(self.error) is type(other.error)
+        same = difference(self.value, other.value, **tolerance) is None
+        return same and self.changed == other.changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """One question. `answer` is written as a learner would write it: its source fills the
+    solved notebook. `reference` gives the expected values and is written by other means: the
+    package's function, or a library's. `probes()` makes the arguments of each call, the same
+    ones every time."""
+
+    name: str
+    title: str
+    points: int
+    minutes: int
+    answer: Callable
+    reference: Callable
+    probes: Callable[[], Sequence[tuple]]
+    misconceptions: tuple[Misconception, ...]
+    hints: tuple[str, ...]
+    rtol: float = 1e-5
+    atol: float = 1e-6
+    seconds: float = 5.0
+    _state: dict = field(default_factory=lambda: {"hints": 0, "tries": 0}, repr=False)
+
+    @property
+    def tolerance(self) -> dict[str, float]:
+        return {"rtol": self.rtol, "atol": self.atol}
+
+    @property
+    def arguments(self) -> list[str]:
+        return list(inspect.signature(self.answer).parameters)
+
+    def check(self, function: Callable) -> Result:
+        """Judge an answer. Points if it is right, 0 if not, and a card that says why."""
+        try:
+            result = self._judge(function)
+        except KeyboardInterrupt:
+            result = self._fail("stopped", "You stopped the check.", "Nothing was judged.")
+        return announce(result)
+
+    def hint(self, number: int | None = None) -> Card:
+        """The next hint, or hint `number`, counted from 1."""
+        if number is None:
+            number = min(self._state["hints"] + 1, len(self.hints))
+        if not 1 <= number <= len(self.hints):
+            says = f"There are {len(self.hints)} hints, numbered from 1."
+            return announce(Card("hint", self.title, "No such hint.", says))
+        self._state["hints"] = number
+        head = f"Hint {number} of {len(self.hints)}"
+        return announce(Card("hint", self.title, head, self.hints[number - 1]))
+
+    def solution(self) -> Card:
+        """One right answer. There are others."""
+        code = source.source_of(self.answer)
+        return announce(Card("solution", self.title, "One right answer", "", code=code))
+
+    # -- judging ---------------------------------------------------------------------------
+
+    def _judge(self, function: Callable) -> Result:
+        name = self.answer.__name__
+        if not callable(function):
+            return self._fail(
+                "not a function",
+                "That is a value, not a function.",
+                f"Hand over the function itself, without calling it: check({name}). "
+                f"You gave {describe(function)}.",
+            )
+        if self._is_ours(function):
+            return self._fail(
+                "ours",
+                "That is the course's own function.",
+                "It is right, of course. Yours is the one that counts: write it in the cell.",
+            )
+        if source.is_blank(function):
+            return self._not_attempted("The cell still holds its empty function.")
+        misfit = self._signature_misfit(function)
+        if misfit:
+            return self._fail("signature", "The arguments do not fit.", misfit)
+        self._state["tries"] += 1
+        outcomes, expected = self._run(function), self._run(self.reference)
+        result = self._first_failure(function, outcomes, expected)
+        return self._accept(function) if result is None else result
+
+    def _run(self, function: Callable) -> list[Outcome]:
+        """The outcomes on all probes, up to the first that had to be stopped."""
+        outcomes = []
+        for probe in self.probes():
+            outcome = _call(function, probe, self.seconds)
+            outcomes.append(outcome)
+            if isinstance(outcome.error, (TimeUp, TooMuchMemory)):
+                break
+        return outcomes
+
+    def _first_failure(
+        self, function: Callable, outcomes: list[Outcome], expected: list[Outcome]
+    ) -> Result | None:
+        probes = list(self.probes())
+        for i, (got, want) in enumerate(zip(outcomes, expected)):
+            if got.error is not None and not got.alike(want):
+                return self._failed_with_error(function, got.error, probes[i], outcomes)
+            if want.error is not None and got.error is None:
+                says = f"It should refuse this with a {type(want.error).__name__}, and it did not."
+                return self._wrong("no error", says, outcomes, probe=probes[i])
+            if got.error is not None:
+                continue
+            found = difference(got.value, want.value, **self.tolerance)
+            if found:
+                return self._failed_with_value(function, found, got, want, probes[i], outcomes)
+            if got.changed != want.changed:
+                return self._wrong("changed", self._changed_words(got), outcomes, probe=probes[i])
+        return None
+
+    def _failed_with_error(
+        self, function: Callable, error: BaseException, probe: tuple, outcomes: list[Outcome]
+    ) -> Result:
+        if isinstance(error, TimeUp):
+            says = (
+                f"It was still running after {self.seconds:g} seconds and was stopped. Is there "
+                f"a loop whose end is never reached? Your kernel is fine; nothing is lost."
+            )
+            return self._fail("never returned", "It did not come back.", says, probe=probe)
+        if isinstance(error, TooMuchMemory):
+            says = "It was stopped because it took hundreds of megabytes. Does something grow in "
+            says += "a loop without end? Your kernel is fine; nothing is lost."
+            return self._fail("memory", "It wanted too much memory.", says, probe=probe)
+        if isinstance(error, NotImplementedError) or source.has_gaps(function):
+            return self._not_attempted("There is still a `...` to fill in.")
+        says = _error_words(function, error)
+        return self._wrong("raised", says, outcomes, probe=probe)
+
+    def _failed_with_value(
+        self,
+        function: Callable,
+        found: Difference,
+        got: Outcome,
+        want: Outcome,
+        probe: tuple,
+        outcomes: list[Outcome],
+    ) -> Result:
+        if source.has_gaps(function):
+            return self._not_attempted("There is still a `...` to fill in.")
+        if found.kind == "none" and got.value is None:
+            says = "Your function returned None. Did you forget `return`?"
+            return self._wrong("returned None", says, outcomes, probe=probe)
+        if got.changed and got.changed != want.changed:
+            return self._wrong("changed", self._changed_words(got), outcomes, probe=probe)
+        kind = {"shape": "shape", "dtype": "dtype", "type": "type"}.get(found.kind, "value")
+        says = found.says[0].upper() + found.says[1:] + "."
+        return self._wrong(kind, says, outcomes, probe=probe, rows=found.rows)
+
+    def _wrong(
+        self, kind: str, says: str, outcomes: list[Outcome], probe: tuple, rows: tuple = ()
+    ) -> Result:
+        """A wrong answer: named if a misconception gives the same outcomes on every probe."""
+        known = self._recognise(outcomes)
+        heads = {
+            "raised": "It stopped with an error.",
+            "returned None": "It returned nothing.",
+            "changed": "It changed what it was given.",
+            "shape": "The shape is not right yet.",
+            "dtype": "The dtype is not right yet.",
+            "type": "The type is not right yet.",
+            "no error": "It should have refused.",
+            "value": "The values are not right yet.",
+        }
+        return self._fail(kind, heads[kind], says, probe=probe, rows=rows, known=known)
+
+    def _recognise(self, outcomes: list[Outcome]) -> Misconception | None:
+        if all(outcome.error is not None for outcome in outcomes):
+            return None  # that two answers both crash does not make them the same
+        for misconception in self.misconceptions:
+            theirs = self._run(misconception.wrong)
+            if len(theirs) == len(outcomes) and all(
+                a.alike(b, **self.tolerance) for a, b in zip(outcomes, theirs)
+            ):
+                return misconception
+        return None
+
+    def _accept(self, function: Callable) -> Result:
+        """The values are right. Is it still right in an empty notebook? Then it is kept."""
+        name = function.__name__
+        filename = f"<{self.name}>"
+        try:
+            text = source.standalone(function)
+            rebuilt = source.build(text, name, filename)
+        except source.StrayVariable as stray:
+            return self._leans(stray.name, stray.function)
+        except source.NoSource:
+            return self._fail(
+                "no source",
+                "Right, but it cannot be kept.",
+                "There is no `def` to save: write the function out in the cell, with def.",
+            )
+        except Exception as error:
+            says = f"In an empty notebook its definition stops with {_one_line(error)}"
+            return self._fail("leans", "It works only in this notebook.", says)
+        expected = self._run(self.reference)
+        for again, want in zip(self._run(rebuilt), expected):
+            if isinstance(again.error, NameError):
+                return self._leans(getattr(again.error, "name", None) or "?", name)
+            if not again.alike(want, **self.tolerance):
+                says = "In an empty notebook it gives another answer than here. Does it keep "
+                says += "something between calls?"
+                return self._fail("leans", "It works only in this notebook.", says)
+        if name != self.answer.__name__:
+            text += f"\n\n{self.answer.__name__} = {name}\n"
+        return self._kept(text)
+
+    def _kept(self, text: str) -> Result:
+        points = f"{self.points} point{'s' if self.points != 1 else ''}"
+        try:
+            mine.save(self.name, text)
+        except OSError as error:
+            says = f"It could not be saved: {_one_line(error)} Set {mine.VARIABLE} to a folder "
+            says += "that can be written to, and check again to keep it."
+            return Result(self.points, "passed", self.title, f"Correct: {points}.", says)
+        says = f"Saved as {mine.folder().name}/{self.name}.py. It is yours now."
+        return Result(self.points, "passed", self.title, f"Correct: {points}.", says)
+
+    # -- words -----------------------------------------------------------------------------
+
+    def _fail(
+        self,
+        kind: str,
+        head: str,
+        says: str,
+        *,
+        probe: tuple = (),
+        rows: tuple = (),
+        known: Misconception | None = None,
+    ) -> Result:
+        given = ""
+        if probe:
+            pairs = zip(self.arguments, probe)
+            given = "It was given " + ", ".join(f"{n}: {describe(v)}" for n, v in pairs) + "."
+        foot = f"Stuck? ex.{self.name}.hint()" if self._state["tries"] else ""
+        return Result(
+            0,
+            kind,
+            self.title,
+            head,
+            says,
+            named=known.name if known else None,
+            known=known.says if known else "",
+            given=given,
+            rows=rows,
+            foot=foot,
+        )
+
+    def _not_attempted(self, says: str) -> Result:
+        says += f" Fill it in, run the cell, then run this one. Stuck? ex.{self.name}.hint()"
+        return Result(0, "not attempted", self.title, "Not attempted yet.", says)
+
+    def _leans(self, name: str, function: str) -> Result:
+        says = (
+            f"The values are right, but `{function}` uses `{name}`, a variable of this notebook. "
+            f"In a fresh kernel, or in your own model, it would not be there. Make it an "
+            f"argument, or define it inside the function."
+        )
+        return self._fail("leans", "It works only in this notebook.", says)
+
+    def _changed_words(self, outcome: Outcome) -> str:
+        names = [self.arguments[i] for i in outcome.changed]
+        return (
+            f"After the call `{'`, `'.join(names)}` was no longer what it had been. Whoever "
+            f"called your function still needs it: work on a copy, or build a new value."
+        )
+
+    def _signature_misfit(self, function: Callable) -> str:
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            return ""
+        try:
+            signature.bind(*self.probes()[0])
+        except TypeError:
+            return (
+                f"The exercise calls it as {self.answer.__name__}({', '.join(self.arguments)}); "
+                f"yours takes {signature}."
+            )
+        return ""
+
+    def _is_ours(self, function: Callable) -> bool:
+        """The package's function itself, or one that just calls it."""
+        ours = (self.reference, self.answer)
+        if function in ours or getattr(function, "__module__", "").startswith("llamalab."):
+            return True
+        code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        return code is not None and any(
+            scope.get(name) in ours for name in code.co_names if callable(scope.get(name))
+        )
+
+
+def _call(function: Callable, probe: tuple, seconds: float) -> Outcome:
+    given = copy.deepcopy(probe)
+    try:
+        value = run_limited(function, *given, seconds=seconds)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Outcome(error=error)
+    changed = tuple(
+        i for i, (now, before) in enumerate(zip(given, probe)) if not _unchanged(now, before)
+    )
+    return Outcome(value, None, changed)
+
+
+def _unchanged(now: Any, before: Any) -> bool:
+    return callable(before) or difference(now, before, rtol=0.0, atol=0.0) is None
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else f"{type(error).__name__}."
+
+
+def _error_words(function: Callable, error: BaseException) -> str:
+    """The error, and the learner's own line that it came from. No frame of ours is shown."""
+    if isinstance(error, RecursionError):
+        return "It calls itself without end: RecursionError. Which case stops the recursion?"
+    code = getattr(function, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if code and frame.filename == code.co_filename]
+    text = _one_line(error)
+    if own and own[-1].line:
+        text = f"Line {own[-1].lineno} of its cell, `{own[-1].line.strip()}`: {text}"
+    return text

@@ -1,0 +1,128 @@
+"""The drawing of the whole model, made from a config, with one part lit.
+
+Data flows upwards, as the paper's field draws it: text, ids, vectors, n_layers blocks of
+attention and feed-forward, each behind its norm and beside its residual line, then the head.
+"""
+
+from html import escape
+
+from llamalab.config import LlamaConfig
+
+PARTS = ("tokenizer", "embedding", "norm", "rope", "attention", "feed_forward", "model", "output")
+LIT, DIM, LINE = "#FFD166", "#F2F2F2", "#555555"
+
+
+class ModelMap:
+    """An SVG with the lit part in yellow and outlined twice; its alt text names it."""
+
+    def __init__(self, config: LlamaConfig, lit: str | None):
+        if lit is not None and lit not in PARTS:
+            raise ValueError(f"no part called {lit!r}; there are {', '.join(PARTS)}")
+        self.config, self.lit = config, lit
+
+    def __repr__(self) -> str:
+        c = self.config
+        rows = [
+            ("output", f"output head        (T, {c.dim}) -> (T, {c.vocab_size})"),
+            ("norm", f"RMSNorm            {c.dim} weights"),
+            ("feed_forward", f"SwiGLU, + x        {c.dim} -> {c.hidden_dim} -> {c.dim}"),
+            ("norm", "RMSNorm"),
+            ("attention", f"attention, + x     {c.n_heads} heads, {c.n_kv_heads} KV heads"),
+            ("rope", f"RoPE on q and k    {c.head_dim} numbers a head"),
+            ("norm", "RMSNorm"),
+            ("embedding", f"embedding          ({c.vocab_size}, {c.dim})"),
+            ("tokenizer", "tokenizer          text -> ids"),
+        ]
+        lines = [f"{'=>' if part == self.lit else '  '} {words}" for part, words in rows]
+        lines.insert(2, f"   -- {c.n_layers} blocks --")
+        lines.insert(8, "   -------------")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return f"<div role='img' aria-label='{escape(self.alt, quote=True)}'>{self.svg}</div>"
+
+    @property
+    def alt(self) -> str:
+        lit = {"feed_forward": "feed-forward layer", "rope": "RoPE", "norm": "RMSNorm"}
+        place = lit.get(self.lit, self.lit) if self.lit else "nothing"
+        return (
+            f"The model from bottom to top: text, tokenizer, embedding, {self.config.n_layers} "
+            f"blocks of RMSNorm, attention with RoPE, RMSNorm and feed-forward, a last RMSNorm, "
+            f"the output head. Lit: {place}."
+        )
+
+    @property
+    def svg(self) -> str:
+        c = self.config
+        n = f"{c.dim:,}"
+        parts = [
+            _box(150, 8, 300, 30, "output head", f"{n} → {c.vocab_size:,} logits", self._on("output")),
+            _box(150, 52, 300, 26, "RMSNorm", f"{n} weights", self._on("norm")),
+            _frame(60, 92, 480, 216, f"× {c.n_layers} blocks", self._on("model")),
+            _box(150, 104, 300, 40, "feed-forward (SwiGLU)", f"{n} → {c.hidden_dim:,} → {n}",
+                 self._on("feed_forward")),
+            _box(150, 156, 300, 26, "RMSNorm", f"{n} weights", self._on("norm")),
+            _box(150, 204, 300, 40, "attention", f"{c.n_heads} heads, {c.n_kv_heads} KV heads",
+                 self._on("attention")),
+            _box(66, 211, 76, 26, "RoPE", "", self._on("rope")),
+            _box(150, 268, 300, 26, "RMSNorm", f"{n} weights", self._on("norm")),
+            _box(150, 322, 300, 30, "embedding", f"{c.vocab_size:,} × {n}", self._on("embedding")),
+            _box(150, 366, 300, 30, "tokenizer", "text → ids", self._on("tokenizer")),
+            _residual(190, 97), _residual(302, 197),
+            *(_arrow(*ends) for ends in ((366, 352), (322, 294), (268, 244), (204, 182),
+                                         (156, 144), (104, 78), (52, 38))),
+            "<text x='300' y='416' text-anchor='middle' font-size='13' fill='currentColor'>"
+            "“Once upon a time”</text>",
+        ]  # fmt: skip
+        return (
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 600 424' width='460' "
+            f"font-family='sans-serif'><title>{escape(self.alt)}</title>{''.join(parts)}</svg>"
+        )
+
+    def _on(self, part: str) -> bool:
+        return part == self.lit
+
+
+def model_map(config: LlamaConfig, lit: str | None = None) -> ModelMap:
+    """Draw the model of a config; `lit` is one of tokenizer, embedding, norm, rope, attention,
+    feed_forward, model, output."""
+    return ModelMap(config, lit)
+
+
+def _box(x: int, y: int, w: int, h: int, name: str, note: str, lit: bool) -> str:
+    fill, width = (LIT, 3) if lit else (DIM, 1)
+    middle = y + h / 2 + 5
+    at = x + 12 if note else x + w / 2
+    anchor = "start" if note else "middle"
+    return (
+        f"<rect x='{x}' y='{y}' width='{w}' height='{h}' rx='5' fill='{fill}' stroke='{LINE}' "
+        f"stroke-width='{width}'/><text x='{at}' y='{middle}' font-size='14' fill='#000' "
+        f"text-anchor='{anchor}'>{escape(name)}</text><text x='{x + w - 12}' y='{middle}' "
+        f"font-size='12' fill='#333' text-anchor='end'>{escape(note)}</text>"
+    )
+
+
+def _frame(x: int, y: int, w: int, h: int, note: str, lit: bool) -> str:
+    fill, width = (LIT, 3) if lit else ("none", 1.5)
+    return (
+        f"<rect x='{x}' y='{y}' width='{w}' height='{h}' rx='8' fill='{fill}' "
+        f"fill-opacity='.4' stroke='{LINE}' stroke-width='{width}' stroke-dasharray='6 4'/>"
+        f"<text x='{x + w - 10}' y='{y + h / 2}' text-anchor='end' font-size='14' "
+        f"fill='currentColor'>{escape(note)}</text>"
+    )
+
+
+def _arrow(y_from: int, y_to: int) -> str:
+    return (
+        f"<path d='M300 {y_from} V{y_to + 5}' stroke='{LINE}' stroke-width='1.5' fill='none'/>"
+        f"<path d='M296 {y_to + 7} L300 {y_to} L304 {y_to + 7} Z' fill='{LINE}'/>"
+    )
+
+
+def _residual(y_from: int, y_to: int) -> str:
+    """The line that carries x past a norm and its layer, to be added to what they give."""
+    return (
+        f"<path d='M300 {y_from} H470 V{y_to} H307' stroke='{LINE}' stroke-width='1.5' "
+        f"fill='none'/><circle cx='300' cy='{y_to}' r='7' fill='#fff' stroke='{LINE}'/>"
+        f"<path d='M296 {y_to} H304 M300 {y_to - 4} V{y_to + 4}' stroke='{LINE}'/>"
+    )

@@ -1,0 +1,285 @@
+"""Every way in which an answer can fail has its own sentence; none of them raises."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+
+from llamalab import mine
+from llamalab.exercises import Exercise, Misconception, ex, find
+from llamalab.exercises.deadline import TimeUp, TooMuchMemory, run_limited
+from tests.exercises.learner import cell
+
+
+def scale(x, factor):
+    y = x * factor
+    return y
+
+
+def _probes():
+    g = torch.Generator().manual_seed(0)
+    return [(torch.randn(2, 3, generator=g), 2.0), (torch.randn(4, 5, 7, generator=g), -0.5)]
+
+
+def adds(x, factor):
+    return x + factor
+
+
+def in_place(x, factor):
+    return x.mul_(factor)
+
+
+def crashes_on_large(x, factor):
+    if x.ndim > 2:
+        raise ValueError("too large")
+    return x + factor
+
+
+EXERCISE = Exercise(
+    name="scale",
+    title="Scale",
+    points=3,
+    minutes=1,
+    answer=scale,
+    reference=torch.mul,
+    probes=_probes,
+    misconceptions=(
+        Misconception(adds, "You added."),
+        Misconception(in_place, "You wrote over the input."),
+        Misconception(crashes_on_large, "You only thought of small ones."),
+    ),
+    hints=("First.", "Second."),
+    seconds=0.3,
+)
+
+
+@pytest.fixture(autouse=True)
+def my_llama(tmp_path, monkeypatch):
+    monkeypatch.setenv(mine.VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def check(body, **variables):
+    code = f"def scale(x, factor):\n    {body}\n"
+    return EXERCISE.check(cell(code, torch=torch, **variables)["scale"])
+
+
+WRONG = {
+    # the learner's line                                  (kind, words that must be said)
+    "...": ("not attempted", "Not attempted yet"),
+    "pass": ("not attempted", "Not attempted yet"),
+    "raise NotImplementedError()": ("not attempted", "Not attempted yet"),
+    "return ...": ("not attempted", "Not attempted yet"),
+    "y = x * ...\n    return y": ("raised", "TypeError"),
+    "y = ...\n    return y": ("not attempted", "still a `...`"),
+    "x * factor": ("returned None", "Did you forget `return`?"),
+    "return (x * factor)[0]": ("shape", "(3,); it should be (2, 3)"),
+    "return (x * factor).double()": ("dtype", "torch.float64"),
+    "return (x * factor).tolist()": ("type", "should be a tensor"),
+    "return x / 0 @ 3": ("raised", "Line 2"),
+    "return x @ x": ("raised", "x: tensor (2, 3) float32"),
+    "return scale(x, factor)": ("raised", "without end"),
+    "while True: pass": ("never returned", "still running after 0.3 seconds"),
+    "raise SystemExit": ("raised", "SystemExit"),
+    "x *= factor; return x": ("changed", "`x` was no longer"),
+    "return x * factor + 1": ("value", "differs in 6 of 6"),
+    "return x * float('nan')": ("value", "6 of 6"),
+    "return x * k": ("leans", "uses `k`, a variable of this notebook"),
+}
+
+
+@pytest.mark.parametrize("body", WRONG)
+def test_each_failure_has_its_own_words(body, my_llama):
+    kind, words = WRONG[body]
+    result = check(body.replace("* k", "* k[x.ndim]"), k={2: 2.0, 3: -0.5})
+    assert result.kind == kind, result.text
+    assert words in result.text
+    assert result == 0
+    assert repr(result) == "0"
+    assert "Traceback" not in result.text and "llamalab" not in result.text
+    assert list(my_llama.iterdir()) == []
+
+
+def test_a_right_answer_gets_the_points_and_is_kept(my_llama):
+    result = check("return factor * x")
+    assert (result, result.kind, repr(result)) == (3, "passed", "3")
+    assert "yours now" in result.text
+    assert [path.name for path in my_llama.iterdir()] == ["scale.py"]
+
+
+def test_a_known_mistake_is_named_even_where_it_crashes_or_changes_its_input():
+    assert check("return factor + x").named == "adds"
+    assert check("x *= factor; return x").named == "in_place"
+    result = check("assert x.ndim < 3, 'no'\n    return x + factor")
+    assert result.named is None, "an AssertionError is not that ValueError"
+    result = check("if x.ndim > 2: raise ValueError\n    return x + factor")
+    assert result.named == "crashes_on_large"
+
+
+def test_two_answers_that_only_crash_are_not_the_same_mistake():
+    assert check("raise ValueError('mine')").named is None
+
+
+def test_an_endless_loop_that_swallows_everything_is_stopped():
+    body = "while True:\n        try:\n            while True: pass\n        except: pass"
+    assert check(body).kind == "never returned"
+
+
+def test_wrong_arguments_and_values_for_functions():
+    two = cell("def scale(x, factor, extra): return x")["scale"]
+    assert EXERCISE.check(two).kind == "signature"
+    result = EXERCISE.check(torch.ones(2))
+    assert result.kind == "not a function" and "without calling it" in result.text
+    assert EXERCISE.check(None).kind == "not a function"
+    assert EXERCISE.check(torch.mul).kind == "ours"
+
+
+def test_handing_in_the_course_s_own_function_counts_nothing():
+    own = ex.next_token.answer
+    assert ex.next_token.check(own).kind == "ours"
+    wrapper = cell("def inputs_and_targets(ids): return ours(ids)", ours=own)
+    assert ex.next_token.check(wrapper["inputs_and_targets"]).kind == "ours"
+
+
+def test_a_lambda_is_right_but_cannot_be_kept():
+    result = EXERCISE.check(cell("scale = lambda x, factor: x * factor")["scale"])
+    assert (result.kind, result) == ("no source", 0)
+
+
+def test_helpers_and_imports_go_along(my_llama):
+    code = (
+        "import math\nimport torch.nn.functional as F\nfrom functools import reduce\n"
+        "def twice(x): return reduce(lambda a, b: a + b, [x, x]) / 2\n"
+        "def scale(x, factor=math.pi):\n"
+        "    return F.relu(twice(x)) * factor - F.relu(-x) * factor\n"
+    )
+    result = EXERCISE.check(cell(code)["scale"])
+    assert result.kind == "passed", result.text
+    text = (my_llama / "scale.py").read_text(encoding="utf-8")
+    for line in ("import math", "import torch.nn.functional as F", "from functools import reduce",
+                 "def twice"):  # fmt: skip
+        assert line in text
+
+
+def test_a_closure_and_a_hidden_state_are_told():
+    code = "def make(k):\n  def scale(x, factor):\n    return x * factor * k\n  return scale\n"
+    assert EXERCISE.check(cell(code + "scale = make(1)")["scale"]).kind == "leans"
+    code = "def scale(x, factor, seen=[]):\n  seen.append(1)\n  return x * factor * (len(seen) < 3)"
+    assert EXERCISE.check(cell(code)["scale"]).kind == "passed"  # a fresh copy starts fresh
+    code = "count = []\ndef scale(x, factor):\n    count.append(1)\n    return x * factor"
+    result = EXERCISE.check(cell(code)["scale"])
+    assert result.kind == "leans" and "`count`" in result.text
+
+
+def test_another_name_for_the_function_is_kept_under_the_asked_one(monkeypatch, my_llama):
+    result = EXERCISE.check(cell("def mine(x, factor): return x * factor")["mine"])
+    assert result.kind == "passed"
+    assert "scale = mine" in (my_llama / "scale.py").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_cannot_be_written_costs_no_points(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv(mine.VARIABLE, str(file))
+    result = check("return x * factor")
+    assert result == 3 and mine.VARIABLE in result.text
+
+
+def test_hints_climb_and_the_last_one_stays():
+    EXERCISE._state["hints"] = 0
+    heads = [EXERCISE.hint().head for _ in range(3)]
+    assert heads == ["Hint 1 of 2", "Hint 2 of 2", "Hint 2 of 2"]
+    assert "First." in EXERCISE.hint(1).text
+    assert "No such hint" in EXERCISE.hint(7).text
+
+
+def test_the_solution_shows_the_answer_s_source():
+    assert "return y" in EXERCISE.solution().code
+
+
+def test_html_is_escaped_and_marks_code():
+    html = check("return (x < 0) & (factor < 1)")._repr_html_()
+    assert "<script" not in html and "role='status'" in html
+    html = EXERCISE.check(cell("def scale(x, factor): return '<b>'")["scale"])._repr_html_()
+    assert "<b>&lt;" not in html
+    assert "<code>return</code>" in check("x")._repr_html_()
+
+
+def test_unknown_names_answer_with_near_ones():
+    with pytest.raises(AttributeError, match="did you mean next_token"):
+        ex.next_tokens  # noqa: B018
+    with pytest.raises(KeyError, match="did you mean next_token"):
+        find("nxt_token")
+
+
+def test_text_is_printed_in_a_terminal(capsys):
+    check("return x * factor")
+    assert "Correct: 3 points." in capsys.readouterr().out
+
+
+class TestDeadline:
+    def test_values_and_errors_come_through(self):
+        assert run_limited(lambda a, b: a + b, 1, 2) == 3
+        with pytest.raises(ZeroDivisionError):
+            run_limited(lambda: 1 / 0)
+
+    def test_time(self):
+        start = time.monotonic()
+        with pytest.raises(TimeUp):
+            run_limited(forever, seconds=0.2)
+        assert time.monotonic() - start < 3
+
+    def test_memory(self):
+        with pytest.raises(TooMuchMemory):
+            run_limited(hoard, seconds=60, megabytes=100)
+
+    def test_works_in_any_thread_and_leaves_the_others_alone(self):
+        seen = []
+
+        def work():
+            try:
+                run_limited(forever, seconds=0.2)
+            except TimeUp:
+                seen.append("stopped")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(10)
+        assert seen == ["stopped"]
+
+    def test_no_late_shot_lands_after_the_return(self):
+        for _ in range(20):
+            try:
+                run_limited(time.sleep, 0.06, seconds=0.055)
+            except TimeUp:
+                pass
+        time.sleep(0.2)  # a stray exception would surface here
+
+
+def forever():
+    while True:
+        pass
+
+
+def hoard():
+    kept = []
+    while True:
+        kept.append(bytearray(1_000_000))
+
+
+def test_a_kernel_killed_while_saving_leaves_the_old_answer(my_llama):
+    """A process is killed in the middle of writing; the kept answer is whole, and no half-written
+    file counts as one."""
+    mine.save("next_token", "def inputs_and_targets(ids):\n    return ids[:-1], ids[1:]\n")
+    code = (
+        "import os, signal\nfrom llamalab import mine\n"
+        "os.fsync = lambda f: os._exit(9)\n"
+        "mine.save('next_token', 'def inputs_and_targets(ids): broken')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code])
+    assert done.returncode == 9
+    assert mine.load("next_token")([1, 2]) == ([1], [2])
+    assert mine.names() == ["next_token"]
