@@ -11,6 +11,7 @@ The .ipynb is the only source of a lesson; there is no paired script.
 """
 
 import copy
+import json
 import os
 import re
 import sys
@@ -26,7 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 Names = Annotated[
     list[str] | None, typer.Argument(help="Names or numbers, such as 01. All if left out.")
 ]
@@ -103,7 +106,8 @@ def keep_measured(new: nbformat.NotebookNode, old: nbformat.NotebookNode) -> Non
 
 
 def _shape(outputs: list) -> str:
-    text = re.sub(r"base64,[A-Za-z0-9+/=]+", "base64", str(outputs))
+    text = json.dumps(outputs, sort_keys=True)
+    text = re.sub(r"base64,[A-Za-z0-9+/=]+", "base64", text)
     return re.sub(r"\s+", " ", re.sub(r"[-+]?\d[\d,.e+-]*", "0", text))
 
 
@@ -133,8 +137,8 @@ def points(notebook: nbformat.NotebookNode) -> dict[str, float]:
     return found
 
 
-def refreshed(path: Path, live: bool = False) -> nbformat.NotebookNode:
-    old = read(path)
+def refreshed(old: nbformat.NotebookNode, live: bool = False) -> nbformat.NotebookNode:
+    """The notebook with what a run of it prints, on this machine and now."""
     new = copy.deepcopy(old)
     execute(new)
     clean(new)
@@ -147,8 +151,9 @@ def refreshed(path: Path, live: bool = False) -> nbformat.NotebookNode:
 def refresh(names: Names = None, live: bool = False) -> None:
     """Run notebooks and store their outputs."""
     for path in find(names):
-        new = refreshed(path, live)
-        changed = nbformat.writes(new) != nbformat.writes(read(path))
+        old = read(path)
+        new = refreshed(old, live)
+        changed = nbformat.writes(new) != nbformat.writes(old)
         if changed:
             write(new, path)
         print(f"{path.name}: {'stored anew' if changed else 'unchanged'}")
@@ -159,7 +164,8 @@ def check(names: Names = None) -> None:
     """Say which notebooks are stale, and exit with 1 if any is."""
     stale = 0
     for path in find(names):
-        new, old = refreshed(path), read(path)
+        old = read(path)
+        new = refreshed(old)
         cells = [
             i
             for i, (a, b) in enumerate(zip(new.cells, old.cells))

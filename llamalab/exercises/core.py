@@ -280,7 +280,7 @@ class Exercise:
         if probe:
             pairs = zip(self.arguments, probe)
             given = "It was given " + ", ".join(f"{n}: {describe(v)}" for n, v in pairs) + "."
-        foot = f"Stuck? ex.{self.name}.hint()" if self._state["tries"] else ""
+        foot = f"Stuck? `ex.{self.name}.hint()`" if self._state["tries"] else ""
         return Result(
             0,
             kind,
@@ -295,7 +295,7 @@ class Exercise:
         )
 
     def _not_attempted(self, says: str) -> Result:
-        says += f" Fill it in, run the cell, then run this one. Stuck? ex.{self.name}.hint()"
+        says += f" Fill it in, run the cell, then run this one. Stuck? `ex.{self.name}.hint()`"
         return Result(0, "not attempted", self.title, "Not attempted yet.", says)
 
     def _leans(self, name: str, function: str) -> Result:

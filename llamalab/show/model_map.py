@@ -9,7 +9,7 @@ from html import escape
 from llamalab.config import LlamaConfig
 
 PARTS = ("tokenizer", "embedding", "norm", "rope", "attention", "feed_forward", "model", "output")
-LIT, DIM, LINE = "#FFD166", "#F2F2F2", "#555555"
+LIT, DIM, LINE = "#FFD166", "#F2F2F2", "currentColor"
 
 
 class ModelMap:
@@ -55,32 +55,33 @@ class ModelMap:
     def svg(self) -> str:
         c = self.config
         n = f"{c.dim:,}"
+        boxes = [
+            (8, 30, "output", "output head", f"{n} → {c.vocab_size:,}"),
+            (56, 26, "norm", "RMSNorm", f"{n} weights"),
+            (126, 38, "feed_forward", "feed-forward", f"SwiGLU, {n} → {c.hidden_dim:,} → {n}"),
+            (180, 26, "norm", "RMSNorm", f"{n} weights"),
+            (250, 38, "attention", "attention", f"{c.n_heads} heads, {c.n_kv_heads} KV heads"),
+            (304, 26, "norm", "RMSNorm", f"{n} weights"),
+            (364, 30, "embedding", "embedding", f"{c.vocab_size:,} × {n}"),
+            (410, 30, "tokenizer", "tokenizer", "text → ids"),
+        ]
+        arrows = ((410, 394), (364, 330), (304, 288), (250, 206), (180, 164), (126, 82), (56, 38))
         parts = [
-            _box(150, 8, 300, 30, "output head", f"{n} → {c.vocab_size:,} logits", self._on("output")),
-            _box(150, 52, 300, 26, "RMSNorm", f"{n} weights", self._on("norm")),
-            _frame(60, 92, 480, 216, f"× {c.n_layers} blocks", self._on("model")),
-            _box(150, 104, 300, 40, "feed-forward (SwiGLU)", f"{n} → {c.hidden_dim:,} → {n}",
-                 self._on("feed_forward")),
-            _box(150, 156, 300, 26, "RMSNorm", f"{n} weights", self._on("norm")),
-            _box(150, 204, 300, 40, "attention", f"{c.n_heads} heads, {c.n_kv_heads} KV heads",
-                 self._on("attention")),
-            _box(66, 211, 76, 26, "RoPE", "", self._on("rope")),
-            _box(150, 268, 300, 26, "RMSNorm", f"{n} weights", self._on("norm")),
-            _box(150, 322, 300, 30, "embedding", f"{c.vocab_size:,} × {n}", self._on("embedding")),
-            _box(150, 366, 300, 30, "tokenizer", "text → ids", self._on("tokenizer")),
-            _residual(190, 97), _residual(302, 197),
-            *(_arrow(*ends) for ends in ((366, 352), (322, 294), (268, 244), (204, 182),
-                                         (156, 144), (104, 78), (52, 38))),
-            "<text x='300' y='416' text-anchor='middle' font-size='13' fill='currentColor'>"
+            _frame(60, 100, 520, 248, f"× {c.n_layers} blocks", self.lit == "model"),
+            *(
+                _box(150, y, 320, h, name, note, self.lit == part)
+                for y, h, part, name, note in boxes
+            ),
+            _box(66, 256, 76, 26, "RoPE", "", self.lit == "rope"),
+            *(_arrow(*ends) for ends in arrows),
+            _residual(216, 112), _residual(340, 232),
+            "<text x='310' y='460' text-anchor='middle' font-size='13' fill='currentColor'>"
             "“Once upon a time”</text>",
         ]  # fmt: skip
         return (
-            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 600 424' width='460' "
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='40 0 560 468' width='480' "
             f"font-family='sans-serif'><title>{escape(self.alt)}</title>{''.join(parts)}</svg>"
         )
-
-    def _on(self, part: str) -> bool:
-        return part == self.lit
 
 
 def model_map(config: LlamaConfig, lit: str | None = None) -> ModelMap:
@@ -114,15 +115,15 @@ def _frame(x: int, y: int, w: int, h: int, note: str, lit: bool) -> str:
 
 def _arrow(y_from: int, y_to: int) -> str:
     return (
-        f"<path d='M300 {y_from} V{y_to + 5}' stroke='{LINE}' stroke-width='1.5' fill='none'/>"
-        f"<path d='M296 {y_to + 7} L300 {y_to} L304 {y_to + 7} Z' fill='{LINE}'/>"
+        f"<path d='M310 {y_from} V{y_to + 5}' stroke='{LINE}' stroke-width='1.5' fill='none'/>"
+        f"<path d='M306 {y_to + 7} L310 {y_to} L314 {y_to + 7} Z' fill='{LINE}'/>"
     )
 
 
 def _residual(y_from: int, y_to: int) -> str:
     """The line that carries x past a norm and its layer, to be added to what they give."""
     return (
-        f"<path d='M300 {y_from} H470 V{y_to} H307' stroke='{LINE}' stroke-width='1.5' "
-        f"fill='none'/><circle cx='300' cy='{y_to}' r='7' fill='#fff' stroke='{LINE}'/>"
-        f"<path d='M296 {y_to} H304 M300 {y_to - 4} V{y_to + 4}' stroke='{LINE}'/>"
+        f"<path d='M310 {y_from} H488 V{y_to} H317' stroke='{LINE}' stroke-width='1.5' "
+        f"fill='none'/><circle cx='310' cy='{y_to}' r='7' fill='none' stroke='{LINE}'/>"
+        f"<path d='M306 {y_to} H314 M310 {y_to - 4} V{y_to + 4}' stroke='{LINE}'/>"
     )
