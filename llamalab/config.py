@@ -16,7 +16,7 @@ PRESETS = {
     "llama-2-70b": dict(dim=8192, n_layers=80, n_heads=64, n_kv_heads=8,
                         multiple_of=4096, ffn_dim_multiplier=1.3),
     "tiny": dict(dim=96, n_layers=3, n_heads=6, n_kv_heads=2, vocab_size=512,
-                 multiple_of=32, max_seq_len=256),
+                 multiple_of=32, max_seq_len=192),
 }  # fmt: skip
 
 
@@ -41,16 +41,15 @@ class LlamaConfig:
     def __post_init__(self) -> None:
         if self.n_kv_heads is None:
             object.__setattr__(self, "n_kv_heads", self.n_heads)
-        for name in ("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "multiple_of",
-                     "max_seq_len"):  # fmt: skip
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+        self._check_whole("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "multiple_of")
+        self._check_whole("max_seq_len")
+        self._check_positive("norm_eps", "rope_theta")
+        if self.ffn_dim_multiplier is not None:
+            self._check_positive("ffn_dim_multiplier")
         if self.hidden_dim is None:
             hidden = ffn_hidden_dim(self.dim, self.multiple_of, self.ffn_dim_multiplier)
             object.__setattr__(self, "hidden_dim", hidden)
-        elif not isinstance(self.hidden_dim, int) or self.hidden_dim < 1:
-            raise ValueError(f"hidden_dim={self.hidden_dim!r} must be a whole number of at least 1")
+        self._check_whole("hidden_dim")
         if self.dim % self.n_heads:
             raise ValueError(f"n_heads={self.n_heads} must divide dim={self.dim}")
         if self.n_heads % self.n_kv_heads:
@@ -59,9 +58,18 @@ class LlamaConfig:
             raise ValueError(
                 f"dim/n_heads = {self.head_dim} must be even: RoPE turns pairs of numbers"
             )
-        for name in ("norm_eps", "rope_theta"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be above 0")
+
+    def _check_whole(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+
+    def _check_positive(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+                raise ValueError(f"{name}={value!r} must be a finite number above 0")
 
     @property
     def head_dim(self) -> int:

@@ -21,7 +21,5 @@ def energy_kwh(hours: float, watts: float, pue: float = 1.0) -> float:
 def carbon_tco2e(energy_kwh: float, kg_per_kwh: float) -> float:
     """Tonnes of CO2 equivalent for that energy at a grid of `kg_per_kwh`."""
     if energy_kwh < 0 or kg_per_kwh < 0:
-        raise ValueError(
-            f"energy_kwh={energy_kwh} and kg_per_kwh={kg_per_kwh} cannot be negative"
-        )
+        raise ValueError(f"energy_kwh={energy_kwh} and kg_per_kwh={kg_per_kwh} cannot be negative")
     return energy_kwh * kg_per_kwh / 1000

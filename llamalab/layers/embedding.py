@@ -9,7 +9,12 @@ import torch
 
 def embed(tokens: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """tokens (B, T) of whole numbers, weight (V, D) -> (B, T, D).
-    ValueError for ids outside 0 .. V-1; torch alone would let negative ids count from the end."""
+
+    ValueError for ids outside 0 .. V-1 and for ids that are no whole numbers. Indexing alone
+    would let negative ids count from the end, and would take booleans for a mask.
+    """
+    if tokens.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"token ids must be int32 or int64; these are {tokens.dtype}")
     if tokens.numel() and (tokens.min() < 0 or tokens.max() >= weight.shape[0]):
         raise ValueError(
             f"token ids run from {tokens.min()} to {tokens.max()}, "

@@ -5,12 +5,12 @@ from llamalab.show.compression import compression, work
 from llamalab.show.figure import COLOURS, Figure, figure
 from llamalab.show.merges import merge_explorer, steps
 from llamalab.show.model_map import model_map
-from llamalab.show.norms import by_depth, clouds, eps_explorer
+from llamalab.show.norms import clouds, eps_explorer, growth_by_depth, left_by_depth
 from llamalab.show.sizes import shares, size_explorer
 from llamalab.show.table import Table, table
 from llamalab.show.tokens import pieces
 from llamalab.show.widgets import Live
 
-__all__ = ["COLOURS", "Figure", "Live", "Table", "by_depth", "clouds", "compression",
-           "eps_explorer", "figure", "merge_explorer", "model_map", "pieces", "shares",
-           "size_explorer", "steps", "table", "work"]  # fmt: skip
+__all__ = ["COLOURS", "Figure", "Live", "Table", "clouds", "compression", "eps_explorer",
+           "figure", "growth_by_depth", "left_by_depth", "merge_explorer", "model_map", "pieces",
+           "shares", "size_explorer", "steps", "table", "work"]  # fmt: skip

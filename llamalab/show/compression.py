@@ -32,11 +32,11 @@ def compression(sizes: Sequence[int], bytes_per_token: Sequence[float]) -> Figur
 
 def work(lengths: Sequence[int], questions: Mapping[str, Sequence[int]]) -> Figure:
     """Look-ups in the vocabulary, over the length of the text, for each way to encode."""
-    factor = lengths[-1] / lengths[0]
     ends = "; ".join(f"{name} from {n[0]:,} to {n[-1]:,}" for name, n in questions.items())
+    grown = (f"{n[-1] / n[0]:.0f} times ({name})" for name, n in questions.items())
     caption = (
-        f"A text {factor:g} times as long: the slow encoder asks about {factor:g} squared times "
-        f"as often, the queue about {factor:g} times."
+        f"A text {lengths[-1] / lengths[0]:g} times as long asks {', or '.join(grown)} as many "
+        "questions."
     )
     alt = f"Two straight lines on logarithmic axes, one twice as steep. Look-ups: {ends}."
     with figure(caption, alt=alt) as fig:

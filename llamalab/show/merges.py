@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from llamalab.show.tokens import PAPER, Pieces
-from llamalab.show.widgets import Live, plain
+from llamalab.show.widgets import Live
 from llamalab.tokenizer import BPETokenizer
 
 LONGEST = 200  # characters: encoding step by step looks at every pair again after every merge
@@ -65,11 +65,13 @@ def symbols_html(symbols: Sequence[str], made: int | None = None) -> str:
 def sentence(tokenizer: BPETokenizer, rows: Sequence[Sequence[str]], step: int) -> str:
     """What happened at one step, in words."""
     last = len(rows) - 1
+    if not rows[0]:
+        return "No text, no pieces."
     if step == 0:
         return f"Before any merge: {len(rows[0])} characters, the ▁ in front included."
     made = merged_at(rows[step - 1], rows[step])
     a, b, piece = rows[step - 1][made], rows[step - 1][made + 1], rows[step][made]
-    score = tokenizer.scores[tokenizer.piece_to_id(piece)]
+    score = tokenizer.scores[tokenizer.piece_to_id(piece)] + 0.0  # and not "-0"
     return f"Merge {step} of {last}: {a} + {b} = {piece}, score {score:g}."
 
 
@@ -79,14 +81,20 @@ def merge_explorer(tokenizers: Mapping[str, BPETokenizer], text: str) -> Live:
 
     def picture(tokenizer: BPETokenizer, text: str, rows: list, step: int) -> str:
         made = merged_at(rows[step - 1], rows[step]) if step else None
-        pieces, ids = tokenizer.encode_pieces(text), tokenizer.encode(text)
-        size = len(text.encode("utf-8"))
+        pieces = Pieces(tokenizer.encode_pieces(text), tokenizer.encode(text))
         return (
             f"<div style='max-width:46em;line-height:1.5'>{symbols_html(rows[step], made)}</div>"
-            f"<p>{escape(sentence(tokenizer, rows, step))}</p>"
-            f"<p>In the end: {len(ids)} pieces for {size} bytes.</p>"
-            f"{Pieces(pieces, ids)._repr_html_()}"
+            f"<div>{escape(sentence(tokenizer, rows, step))}</div>"
+            f"<div style='margin-top:.8em'>{end(pieces, text)}</div>{pieces._repr_html_()}"
         )
+
+    def words(tokenizer: BPETokenizer, text: str, rows: list, step: int) -> str:
+        pieces = Pieces(tokenizer.encode_pieces(text))
+        lines = ("|".join(rows[step]), sentence(tokenizer, rows, step), end(pieces, text))
+        return "\n".join([*lines, repr(pieces)])
+
+    def end(pieces: Pieces, text: str) -> str:
+        return f"In the end: {len(pieces.pieces)} pieces for {len(text.encode('utf-8'))} bytes."
 
     def make():
         import ipywidgets
@@ -123,7 +131,7 @@ def merge_explorer(tokenizers: Mapping[str, BPETokenizer], text: str) -> Live:
         restart()
         box = ipywidgets.VBox([vocabulary, box_text, step, says])
         box.vocabulary, box.text, box.step, box.says = vocabulary, box_text, step, says
-        box.words = lambda: plain(says.value)
+        box.words = lambda: words(*state["now"], step.value)
         return box
 
     tokenizer = next(iter(tokenizers.values()))

@@ -1,6 +1,7 @@
 """Pictures for the lesson on RMSNorm: sizes by depth, what a norm keeps, what eps lets go."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import torch
 
@@ -10,21 +11,47 @@ from llamalab.show.widgets import Live
 
 DEPTHS = {32: "7B", 40: "13B", 48: "34B", 80: "70B"}
 FLOAT16_LARGEST = 65504.0
-STYLES = ("-", "--", ":", "-.")
+STYLES = ("-", "--", ":", "-.", (0, (6, 1.5)))
 
 
-def by_depth(
-    curves: Mapping[str, Sequence[float]], *, caption: str, alt: str, what: str, limit: bool = False
+def growth_by_depth(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """The size of a vector after each layer, one line a kind of layer."""
+    return _by_depth(
+        curves,
+        "size of the vector",
+        caption="Of the stacks that add, only the one whose layers read a normalised copy keeps "
+        "its size within reason.",
+        alt="Size against layers passed, logarithmic. x + W x climbs in a straight line to 10 to "
+        "the 12 and passes the largest float16 at about 32 layers. 1.1 W x climbs to 1,000, "
+        "0.9 W x falls to 0.0002, W x wanders around 1. x + W norm(x) rises slowly to 9.",
+        limit=True,
+    )
+
+
+def left_by_depth(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """The share of the embedding in the vector after each layer, before and after the layer."""
+    return _by_depth(
+        curves,
+        "share that is still the embedding",
+        caption="Pre-norm dilutes the embedding slowly; post-norm forgets it at a constant rate.",
+        alt="Share of the vector against layers passed, logarithmic. Pre-norm falls slowly from "
+        "0.7 to 0.1. Post-norm falls in a straight line to 10 to the minus 12 at 80 layers.",
+    )
+
+
+def _by_depth(
+    curves: Mapping[str, Sequence[float]], what: str, *, caption: str, alt: str, limit: bool = False
 ) -> Figure:
-    """One line a curve, over the number of layers passed, on a logarithmic scale. `limit`
-    draws the largest float16. The four depths of Llama 2 are marked below."""
+    """One line a curve, logarithmic. The four depths of Llama 2 are marked below; `limit` draws
+    the largest float16."""
     with figure(caption, alt=alt, height=3.8) as fig:
         axes = fig.axes
-        for (name, sizes), style in zip(curves.items(), STYLES):
-            axes.plot(range(1, len(sizes) + 1), sizes, style, label=name, linewidth=2)
+        for (name, sizes), style in zip(curves.items(), cycle(STYLES)):
+            axes.plot(range(1, len(sizes) + 1), sizes, linestyle=style, label=name, linewidth=2)
         if limit:
             axes.axhline(FLOAT16_LARGEST, color=COLOURS[6], linewidth=1)
-            axes.text(1, FLOAT16_LARGEST * 2, "float16 ends here: 65,504", fontsize=9)
+            words = "float16 ends here: 65,504"
+            axes.text(80, FLOAT16_LARGEST / 2, words, fontsize=9, ha="right", va="top")
         axes.set_yscale("log")
         axes.minorticks_off()
         axes.set_xticks(list(DEPTHS), [f"{n}\n{name}" for n, name in DEPTHS.items()])
@@ -108,9 +135,10 @@ def eps_explorer(size: float = 0.02, eps: float = 1e-5) -> Live:
         import ipywidgets
 
         wide = ipywidgets.Layout(width="26em")
-        sliders = ipywidgets.FloatLogSlider(
+        slider = ipywidgets.FloatLogSlider(
             size, base=10, min=-5, max=2, step=0.1, description="size", layout=wide
         )
+        slider.readout_format = ".2g"
         choices = [(f"{e:g}", e) for e in (1e-8, 1e-6, 1e-5, 1e-3, 1e-1)]
         choice = ipywidgets.SelectionSlider(
             options=choices, value=eps, description="eps", layout=wide
@@ -118,14 +146,14 @@ def eps_explorer(size: float = 0.02, eps: float = 1e-5) -> Live:
         words, picture = ipywidgets.Label(), ipywidgets.HTML()
 
         def draw(change=None) -> None:
-            words.value = eps_words(sliders.value, choice.value)
-            picture.value = eps_figure(sliders.value, choice.value)._repr_html_()
+            words.value = eps_words(slider.value, choice.value)
+            picture.value = eps_figure(slider.value, choice.value)._repr_html_()
 
-        sliders.observe(draw, "value")
+        slider.observe(draw, "value")
         choice.observe(draw, "value")
         draw()
-        box = ipywidgets.VBox([sliders, choice, words, picture])
-        box.size, box.eps, box.words, box.picture = sliders, choice, words, picture
+        box = ipywidgets.VBox([slider, choice, words, picture])
+        box.size, box.eps, box.words, box.picture = slider, choice, words, picture
         return box
 
     still = eps_figure(size, eps)

@@ -1,5 +1,6 @@
 """Every way in which an answer can fail has its own sentence; none of them raises."""
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -120,7 +121,13 @@ def test_a_known_mistake_is_named_even_where_it_crashes_or_changes_its_input():
 
 
 def test_two_answers_that_only_crash_are_not_the_same_mistake():
-    assert check("raise ValueError('mine')").named is None
+    def only_crashes(x, factor):
+        raise ValueError("whatever is given")
+
+    known = (Misconception(only_crashes, "You crashed."),)
+    exercise = dataclasses.replace(EXERCISE, misconceptions=known)
+    result = exercise.check(cell("def scale(x, factor): raise ValueError('mine')")["scale"])
+    assert (result.kind, result.named) == ("raised", None)
 
 
 def test_an_endless_loop_that_swallows_everything_is_stopped():
@@ -172,6 +179,17 @@ def test_a_closure_and_a_hidden_state_are_told():
     code = "count = []\ndef scale(x, factor):\n    count.append(1)\n    return x * factor"
     result = EXERCISE.check(cell(code)["scale"])
     assert result.kind == "leans" and "`count`" in result.text
+
+
+def test_a_stray_variable_is_found_where_no_probe_reaches_it():
+    result = check("return k if x.ndim > 9 else x * factor", k=2.0)
+    assert result.kind == "leans" and "`k`" in result.text
+
+
+def test_what_was_set_from_outside_is_missed_in_a_fresh_kernel():
+    code = "def scale(x, factor): return x * factor * scale.k\nscale.k = 1"
+    result = EXERCISE.check(cell(code)["scale"])
+    assert result.kind == "leans" and result == 0
 
 
 def test_another_name_for_the_function_is_kept_under_the_asked_one(monkeypatch, my_llama):

@@ -982,7 +982,7 @@ QUIZ = (
             ),
             Option(
                 "No: the tokenizer removes it",
-                "Nothing that a user types is removed: decode(encode(text)) gives it back.",
+                "Nothing is removed: the pieces spell out every character that was typed.",
             ),
         ),
     ),

@@ -168,6 +168,12 @@ def _embed_backward_probes():
     ]
 
 
+def _added_up(tokens, grad_out, vocab_size):
+    """The right answer, for misconceptions that spoil it afterwards."""
+    grad_weight = torch.zeros(vocab_size, grad_out.shape[-1], dtype=grad_out.dtype)
+    return grad_weight.index_add_(0, tokens.flatten(), grad_out.flatten(0, 1))
+
+
 def keeps_only_one(tokens, grad_out, vocab_size):
     grad_weight = torch.zeros(vocab_size, grad_out.shape[-1], dtype=grad_out.dtype)
     grad_weight[tokens] += grad_out
@@ -175,36 +181,41 @@ def keeps_only_one(tokens, grad_out, vocab_size):
 
 
 def averages_repeats(tokens, grad_out, vocab_size):
-    total = embed_backward(tokens, grad_out, vocab_size)
+    total = _added_up(tokens, grad_out, vocab_size)
     counts = torch.bincount(tokens.flatten(), minlength=vocab_size).clamp(min=1)
     return total / counts[:, None].to(total.dtype)
 
 
 def averages_the_batch(tokens, grad_out, vocab_size):
-    return embed_backward(tokens, grad_out, vocab_size) / tokens.numel()
+    return _added_up(tokens, grad_out, vocab_size) / tokens.numel()
 
 
 def only_rows_that_occurred(tokens, grad_out, vocab_size):
-    return embed_backward(tokens, grad_out, vocab_size)[tokens.unique()]
+    return _added_up(tokens, grad_out, vocab_size)[tokens.unique()]
 
 
 def gradient_on_its_side(tokens, grad_out, vocab_size):
-    return embed_backward(tokens, grad_out, vocab_size).T
+    return _added_up(tokens, grad_out, vocab_size).T
 
 
 def nothing_for_token_zero(tokens, grad_out, vocab_size):
-    grad_weight = embed_backward(tokens, grad_out, vocab_size)
+    grad_weight = _added_up(tokens, grad_out, vocab_size)
     grad_weight[0] = 0
     return grad_weight
 
 
 def one_table_a_sentence(tokens, grad_out, vocab_size):
     rows = zip(tokens, grad_out)
-    return torch.stack([embed_backward(t[None], g[None], vocab_size) for t, g in rows])
+    return torch.stack([_added_up(t[None], g[None], vocab_size) for t, g in rows])
 
 
 def everyone_gets_the_sum(tokens, grad_out, vocab_size):
     return grad_out.sum((0, 1)).repeat(vocab_size, 1)
+
+
+def forgets_the_dtype(tokens, grad_out, vocab_size):
+    grad_weight = torch.zeros(vocab_size, grad_out.shape[-1])
+    return grad_weight.index_add_(0, tokens.flatten(), grad_out.flatten(0, 1))
 
 
 EMBED_BACKWARD = Exercise(
@@ -256,6 +267,11 @@ EMBED_BACKWARD = Exercise(
             everyone_gets_the_sum,
             "You gave every row the whole gradient. A row that no token asked for had no part in "
             "the loss: its gradient is 0.",
+        ),
+        Misconception(
+            forgets_the_dtype,
+            "Your table of zeros is float32 whatever comes in, so float64 gradients cannot be "
+            "added to it. Give `torch.zeros` the dtype of `grad_out`.",
         ),
     ),
     hints=(
@@ -484,6 +500,10 @@ def all_in_half(x, weight, eps):
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
 
 
+def all_in_half_with_a_division(x, weight, eps):
+    return x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
 def weight_before_the_cast(x, weight, eps):
     wide = x.float()
     normed = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
@@ -505,6 +525,12 @@ def rounds_the_size(x, weight, eps):
     wide = x.float()
     scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps).to(x.dtype)
     return x * scale * weight
+
+
+def rounds_the_divisor(x, weight, eps):
+    wide = x.float()
+    root = torch.sqrt(wide.pow(2).mean(-1, keepdim=True) + eps).to(x.dtype)
+    return x / root * weight
 
 
 def eps_in_half(x, weight, eps):
@@ -543,8 +569,13 @@ RMS_NORM_HALF = Exercise(
     misconceptions=(
         Misconception(
             all_in_half,
-            "You did all of it in x's own dtype. In float16 the square of anything above 255 is "
-            "infinite and the vector silently becomes 0; in bfloat16 digits go.",
+            "You did all of it in x's own dtype. In float16 the square of 256 is already "
+            "infinite, and the vector silently becomes 0; in bfloat16 digits are lost.",
+        ),
+        Misconception(
+            all_in_half_with_a_division,
+            "You did all of it in x's own dtype. In float16 the square of 256 is already "
+            "infinite, and the vector silently becomes 0; in bfloat16 digits are lost.",
         ),
         Misconception(
             weight_before_the_cast,
@@ -564,6 +595,11 @@ RMS_NORM_HALF = Exercise(
         Misconception(
             rounds_the_size,
             "You rounded the scale to half precision before using it: its error then goes into "
+            "every number of the vector. Only the finished vector is cast back.",
+        ),
+        Misconception(
+            rounds_the_divisor,
+            "You rounded the divisor to half precision before using it: its error then goes into "
             "every number of the vector. Only the finished vector is cast back.",
         ),
         Misconception(
@@ -670,23 +706,29 @@ def no_eps_on_the_way_back(x, weight, eps, grad_out):
 
 
 def weight_gradient_per_token(x, weight, eps, grad_out):
-    grad_x, _ = rms_norm_backward(x, weight, eps, grad_out)
+    grad_x, _ = _backward(x, weight, eps, grad_out, grad_out * weight)
     r = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
     return grad_x, grad_out * x * r
 
 
+def weight_gradient_over_the_batch_only(x, weight, eps, grad_out):
+    grad_x, _ = _backward(x, weight, eps, grad_out, grad_out * weight)
+    r = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+    return grad_x, (grad_out * x * r).sum(0)
+
+
 def weight_gradient_averaged(x, weight, eps, grad_out):
-    grad_x, grad_weight = rms_norm_backward(x, weight, eps, grad_out)
+    grad_x, grad_weight = _backward(x, weight, eps, grad_out, grad_out * weight)
     return grad_x, grad_weight * x.shape[-1] / x.numel()
 
 
 def weight_gradient_of_raw_x(x, weight, eps, grad_out):
-    grad_x, _ = rms_norm_backward(x, weight, eps, grad_out)
+    grad_x, _ = _backward(x, weight, eps, grad_out, grad_out * weight)
     return grad_x, (grad_out * x).flatten(0, -2).sum(0)
 
 
 def layer_norm_backward(x, weight, eps, grad_out):
-    grad_x, grad_weight = rms_norm_backward(x, weight, eps, grad_out)
+    grad_x, grad_weight = _backward(x, weight, eps, grad_out, grad_out * weight)
     return grad_x - grad_x.mean(-1, keepdim=True), grad_weight
 
 
@@ -738,6 +780,11 @@ RMS_NORM_BACKWARD = Exercise(
             weight_gradient_per_token,
             "grad_x is right. Your grad_weight still has one value for every token; the weight "
             "is shared by all of them, so their gradients add up to (D,).",
+        ),
+        Misconception(
+            weight_gradient_over_the_batch_only,
+            "grad_x is right. You summed grad_weight over the batch, and one value for each "
+            "position is left; the same D weights serve all positions too.",
         ),
         Misconception(
             weight_gradient_averaged,
@@ -805,9 +852,10 @@ QUIZ = (
                 "the parameters saved can do more elsewhere.",
             ),
             Option(
-                "Mostly size: the head is 0.4 % of 70B and can be half of a tiny model",
-                "V·D grows with the width, the layers with its square and the depth. At 70B the "
-                "head costs next to nothing; at our size it is most of the bill.",
+                "Mostly size: the head is 0.4 % of 70B, and nearly half of a tiny model that has "
+                "32,000 pieces too",
+                "V·D grows with the width, the layers with its square and with the depth. At 70B "
+                "a second matrix costs next to nothing; in a small model it crowds out the layers.",
                 right=True,
             ),
             Option(

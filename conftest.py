@@ -1,0 +1,52 @@
+"""What every test and every tested notebook lives under: no network, and a my_llama of its own.
+
+It stands at the root, not in tests/, so that `pytest notebooks/01_tokenizer.ipynb` is guarded too.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+OFFLINE = Path(__file__).parent / "tests" / "offline"
+SCRATCH = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set up through os.environ, so that subprocesses and Jupyter kernels inherit it."""
+    scratch = Path(tempfile.mkdtemp(prefix="llamalab-tests-"))
+    config.stash[SCRATCH] = scratch
+
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *([before] if before else [])])
+    os.environ["LLAMALAB_OFFLINE_LOG"] = str(scratch / "network.log")
+    os.environ["LLAMALAB_MY_LLAMA"] = str(scratch / "my_llama")
+    os.environ["IPYTHONDIR"] = str(scratch / "ipython")  # nobody's startup files or history
+
+    sys.path.insert(0, str(OFFLINE))
+    try:
+        sys.modules.pop("sitecustomize", None)
+        import sitecustomize
+    finally:
+        sys.path.remove(str(OFFLINE))
+    sitecustomize.install()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[SCRATCH], ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """Fail the test, or the notebook cell, in which something reached for the network, even if
+    the error was swallowed and all else went well."""
+    report = yield
+    log = item.config.stash[SCRATCH] / "network.log"
+    if log.exists():
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: {log.read_text(encoding='utf-8').strip()}"
+        log.unlink()
+    return report
