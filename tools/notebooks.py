@@ -72,6 +72,7 @@ def execute(notebook: nbformat.NotebookNode, my_llama: str | None = None) -> Non
             kernel_name="python3",
             record_timing=False,
             store_widget_state=False,
+            coalesce_streams=True,  # else a slow machine stores two prints as two outputs
             resources={"metadata": {"path": str(NOTEBOOKS)}},
         )
         client.execute(env=environment)
