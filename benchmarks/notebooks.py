@@ -107,23 +107,24 @@ def recorded_peak(process: psutil.Process) -> int:
 
 
 def card(path: Path) -> tuple[str, str]:
-    """A notebook's title and the minutes it asks for, as its first cell says them."""
+    """A notebook's title, and the time it asks of a reader: what its first cell says after
+    `**Time:**`, up to the semicolon or full stop. Empty if it does not say."""
     text = nbformat.read(path, as_version=4).cells[0].source
     title = re.search(r"^#\s+(.+?)\s*$", text, re.M)
-    minutes = re.search(r"(\d+(?:\s*(?:to|–|-)\s*\d+)?)\s*(?:minutes|min)\b", text)
-    return title.group(1) if title else path.stem, minutes.group(1) if minutes else ""
+    asked = re.search(r"\*\*Time:\*\*\s*([^;.\n|]+)", text)
+    return title[1] if title else path.stem, asked[1].strip() if asked else ""
 
 
 def table(rows: list[tuple[Path, float, float, int]]) -> str:
     """README's table from (path, seconds as shipped, seconds solved, peak bytes)."""
     lines = [
-        "| notebook | your minutes | runs in, exercises blank | solved | peak memory |",
-        "|---|--:|--:|--:|--:|",
+        "| notebook | your time | runs in, exercises blank | solved | peak memory |",
+        "|---|---|--:|--:|--:|",
     ]
     for path, blank, solved, peak in rows:
-        title, minutes = card(path)
+        title, asked = card(path)
         lines.append(
-            f"| [{title}](notebooks/{path.name}) | {minutes} | {blank:.0f} s | {solved:.0f} s "
+            f"| [{title}](notebooks/{path.name}) | {asked} | {blank:.0f} s | {solved:.0f} s "
             f"| {peak / MB:.0f} MB |"
         )
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 from typer.testing import CliRunner
 
@@ -27,7 +28,7 @@ def run(*arguments: str, code: str = "from llamalab.cli import app; app()", **op
 def course(tmp_path):
     """A folder that looks like the course."""
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / cli.FIRST).write_text("{}", encoding="utf-8")
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / cli.FIRST)
     return tmp_path
 
 
