@@ -5,7 +5,8 @@ refresh  executes each notebook as shipped and stores outputs, counts and ids, w
          print measured figures: their stored output is kept while only its numbers differ
          (--live stores the new ones).
 solve    writes a copy with every exercise's answer filled in (--out FOLDER) and runs it.
-check    says which notebooks `refresh` would change, and changes nothing.
+check    says which cells are stale, and changes nothing. `live` cells are left out: what they
+         print depends on the machine.
 
 The .ipynb is the only source of a lesson; there is no paired script.
 """
@@ -170,7 +171,7 @@ def check(names: Names = None) -> None:
         cells = [
             i
             for i, (a, b) in enumerate(zip(new.cells, old.cells))
-            if a.get("outputs") != b.get("outputs")
+            if a.get("outputs") != b.get("outputs") and "live" not in a.metadata.get("tags", [])
         ]
         print(f"{path.name}: {'cells ' + str(cells) + ' are stale' if cells else 'fresh'}")
         stale += bool(cells)
