@@ -34,10 +34,7 @@ def work(lengths: Sequence[int], questions: Mapping[str, Sequence[int]]) -> Figu
     """Look-ups in the vocabulary, over the length of the text, for each way to encode."""
     ends = "; ".join(f"{name} from {n[0]:,} to {n[-1]:,}" for name, n in questions.items())
     grown = (f"{n[-1] / n[0]:.0f} times ({name})" for name, n in questions.items())
-    caption = (
-        f"A text {lengths[-1] / lengths[0]:g} times as long asks {', or '.join(grown)} as many "
-        "questions."
-    )
+    caption = f"A text {lengths[-1] / lengths[0]:g} times as long costs {', and '.join(grown)}."
     alt = f"Two straight lines on logarithmic axes, one twice as steep. Look-ups: {ends}."
     with figure(caption, alt=alt) as fig:
         for (name, counts), style in zip(questions.items(), ("o-", "s--")):

@@ -55,7 +55,7 @@ def train(
     if len(merges) < vocab_size - smallest:
         warnings.warn(
             f"the text has no more pairs to merge: vocab_size={vocab_size} was asked for, "
-            f"{smallest + len(merges)} pieces were learnt",
+            f"{smallest + len(merges)} pieces were learned",
             stacklevel=3,  # the line that called BPETokenizer.train
         )
     return _model(merges + characters, character_coverage, max_piece_length)

@@ -99,8 +99,8 @@ EXERCISES = (
             "results are one token shorter than `ids`.",
             "Two slices of the same list. One leaves out the last token, the other leaves out a "
             "token at the other end.",
-            "In Python, a slice that starts at 1 leaves out the first item, and one that ends at "
-            "-1 leaves out the last. Return the two with a comma between them.",
+            "Write the five tokens on paper, once for the inputs and once for the targets, and "
+            "strike out one in each row. In a slice, -1 counts from the end. Return the two with a comma.",
         ),
     ),
 )

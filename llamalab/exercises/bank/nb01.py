@@ -408,6 +408,10 @@ def looks_before_the_start(pieces):
     return text[1:] if pieces and pieces[0].startswith("▁") else text
 
 
+def cuts_the_first_character(pieces):
+    return _decoded(pieces)[1:]
+
+
 def a_space_for_every_piece(pieces):
     words = [piece.replace("▁", "") for piece in pieces if piece not in ("<s>", "</s>")]
     return " ".join(words)
@@ -740,7 +744,7 @@ EXERCISES = (
             Misconception(
                 lowest_score,
                 "You merge the lowest score first. Scores are minus the order of learning: 0 was "
-                "learnt first, and the highest wins.",
+                "learned first, and the highest wins.",
             ),
             Misconception(
                 scores_of_the_parts,
@@ -804,6 +808,11 @@ EXERCISES = (
                 looks_before_the_start,
                 "You look for the added space in the first piece only. After `<s>`, which is no "
                 "text, it is in the second.",
+            ),
+            Misconception(
+                cuts_the_first_character,
+                "You cut off the first character whatever it is. Pieces that a model writes may "
+                "begin without a space, and then the cut hits a letter.",
             ),
             Misconception(
                 a_space_for_every_piece,
@@ -956,7 +965,8 @@ QUIZ = (
             Option(
                 "It becomes the four bytes of its UTF-8, one piece each",
                 "240, 159, 152, 128, each plus 3: nothing is lost, and the model may even learn "
-                "what the four mean together. It costs four tokens.",
+                "what the four mean together. It costs four tokens, and at the start of a text a "
+                "lone ▁ before them.",
                 right=True,
             ),
             Option(
@@ -968,12 +978,13 @@ QUIZ = (
     ),
     Question(
         "typed_end",
-        "A user types </s> into the chat. Does the model see the end of the text?",
+        "With SentencePiece, a user types </s> into the chat. Does the model see the end of the "
+        "text?",
         (
             Option(
                 "Yes: </s> is in the vocabulary, with the id 2",
                 "It is in the vocabulary, but as a control piece, which text is never matched "
-                "with. If it were, anybody could end the conversation, or open a forged one.",
+                "with. If it were, anybody could end the conversation.",
             ),
             Option(
                 "No: it becomes ordinary pieces, and the id 2 only ever comes from the program",
@@ -993,7 +1004,7 @@ QUIZ = (
             Option(
                 "It halves",
                 "It would if every new piece were as useful as the old ones. But the frequent "
-                "ones are learnt first, so each doubling gains less than the one before.",
+                "ones are learned first, so each doubling gains less than the one before.",
             ),
             Option(
                 "It falls, by less at every doubling, while the embedding doubles",

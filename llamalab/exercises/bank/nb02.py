@@ -439,8 +439,8 @@ RMS_NORM = Exercise(
         ),
         Misconception(
             forgets_the_weight,
-            "You left out the weight: all coordinates stay equally loud, whatever the model "
-            "has learned about them.",
+            "You left out the weight: the model has learned a factor for each coordinate, and "
+            "none of them is used.",
         ),
         Misconception(
             one_plus_weight,
@@ -458,8 +458,8 @@ RMS_NORM = Exercise(
         "of one vector, and eps joins before one of the four steps: which?",
         "`x.pow(2)` has x's shape; its mean over the last axis has one number for each vector. "
         "To divide (..., D) by it, that axis must stay there with size 1.",
-        "Ask `mean` for axis -1 with `keepdim=True`, add eps to what it gives, and let "
-        "`torch.rsqrt` take one over the root. Multiply x by that, and then by the weight.",
+        "The mean loses an axis unless you tell it to keep it (`keepdim`). `torch.rsqrt` is one "
+        "over the root: decide what must already be inside it. The weight comes last.",
     ),
 )
 
@@ -625,8 +625,8 @@ RMS_NORM_HALF = Exercise(
     hints=(
         "Three dtypes of moments: x as it comes in, the arithmetic, the result. Only the "
         "arithmetic is wide. And the weight, is it part of the arithmetic or of what follows?",
-        "First line: a wide copy of x. Second: the same formula as before, without the weight, "
-        "on the wide copy. Third: back to the dtype that x had, and something remains to be done.",
+        "At which moment is x wide, and at which must it be narrow again? Write the dtype of each "
+        "quantity beside the formula, the weight's too, before you write code.",
         "`x.float()` widens and `.to(x.dtype)` narrows. In Meta's order the narrow vector meets "
         "the narrow weight last.",
     ),
@@ -807,7 +807,7 @@ RMS_NORM_BACKWARD = Exercise(
         "token? Then grad_x has two terms: through y_j itself, and through r.",
         "Call grad_out times weight the pull. First term: the pull times r. Second term: r "
         "answers to every output of its vector at once, so collect pull_i x_i over all i into "
-        "one number a vector, then hand it out by dr/dx_j.",
+        "one number for each vector, then hand it out by dr/dx_j.",
         "The collected number meets dr/dx_j = -r^3 x_j / D: sum and 1/D together are a mean over "
         "the last axis, with `keepdim=True`. For grad_weight, flatten all axes but the last and "
         "sum.",
@@ -829,9 +829,8 @@ QUIZ = (
             ),
             Option(
                 "10",
-                "Every other row has gradient 0. That is why the rows of rare tokens "
-                "stay close to the random numbers that they began as. (Weight decay, which "
-                "shrinks every row, would move them all.)",
+                "Every other row has gradient 0. (Weight decay, which shrinks every row, would "
+                "move them all, and so would the momentum of earlier steps.)",
                 right=True,
             ),
             Option(
