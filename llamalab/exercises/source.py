@@ -13,7 +13,7 @@ import inspect
 import linecache
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -76,6 +76,17 @@ def _says_nothing(statement: ast.stmt) -> bool:
     return False
 
 
+def used_from(function: Callable, package: str) -> Iterator[Callable]:
+    """The functions of a package that the function names, alone or behind a module's name."""
+    code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    names = _names(code) if code else set()
+    for value in [scope[name] for name in names if name in scope]:
+        inside = isinstance(value, ModuleType) and value.__name__.split(".")[0] == package
+        for found in [getattr(value, n, None) for n in names] if inside else [value]:
+            if inspect.isfunction(found) and found.__module__.split(".")[0] == package:
+                yield found
+
+
 def standalone(function: Callable) -> str:
     """A module's text that defines the function and all it needs. StrayVariable if it leans on
     a variable of the notebook, NoSource if it cannot be had."""
@@ -135,6 +146,12 @@ def _global_names(code: CodeType) -> set[str]:
         if isinstance(constant, CodeType):
             names |= _global_names(constant)
     return names
+
+
+def _names(code: CodeType) -> set[str]:
+    """Every name, attributes too, that the code or a function inside it mentions."""
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*inner)
 
 
 def _names_at_definition(text: str) -> set[str]:

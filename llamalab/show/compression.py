@@ -9,8 +9,8 @@ def compression(sizes: Sequence[int], bytes_per_token: Sequence[float]) -> Figur
     """Bytes that one token stands for, over the size of the vocabulary (log scale)."""
     gains = [b - a for a, b in zip(bytes_per_token, bytes_per_token[1:])]
     alt = (
-        f"A rising line that bends: from {bytes_per_token[0]:.2f} bytes a token with {sizes[0]:,} "
-        f"pieces to {bytes_per_token[-1]:.2f} with {sizes[-1]:,}. The last step adds "
+        f"A rising line that bends: from {bytes_per_token[0]:.2f} bytes per token with "
+        f"{sizes[0]:,} pieces to {bytes_per_token[-1]:.2f} with {sizes[-1]:,}. The last step adds "
         f"{gains[-1]:.2f}, the largest {max(gains):.2f}."
     )
     caption = "Every doubling of the vocabulary buys less than the one before."
@@ -34,7 +34,8 @@ def work(lengths: Sequence[int], questions: Mapping[str, Sequence[int]]) -> Figu
     """Look-ups in the vocabulary, over the length of the text, for each way to encode."""
     ends = "; ".join(f"{name} from {n[0]:,} to {n[-1]:,}" for name, n in questions.items())
     grown = (f"{n[-1] / n[0]:.0f} times ({name})" for name, n in questions.items())
-    caption = f"A text {lengths[-1] / lengths[0]:g} times as long costs {', and '.join(grown)}."
+    longer = f"{lengths[-1] / lengths[0]:g} times"
+    caption = f"For a text {longer} as long, the questions grow: {', and '.join(grown)}."
     alt = f"Two straight lines on logarithmic axes, one twice as steep. Look-ups: {ends}."
     with figure(caption, alt=alt) as fig:
         for (name, counts), style in zip(questions.items(), ("o-", "s--")):

@@ -149,6 +149,20 @@ def test_handing_in_the_course_s_own_function_counts_nothing():
     assert ex.next_token.check(own).kind == "ours"
     wrapper = cell("def inputs_and_targets(ids): return ours(ids)", ours=own)
     assert ex.next_token.check(wrapper["inputs_and_targets"]).kind == "ours"
+    code = "from llamalab import layers\n"
+    code += "def rms_norm(x, weight, eps):\n    return layers.rms_norm(x, weight, eps)"
+    assert ex.rms_norm.check(cell(code)["rms_norm"]).kind == "ours"
+    code = code.replace("weight, eps)", "weight, 1e-6)").replace("1e-6):", "eps):", 1)
+    assert ex.rms_norm.check(cell(code)["rms_norm"]).named == "fixes_eps"
+
+
+def test_the_package_may_be_used_for_other_things():
+    code = (
+        "from llamalab import mine\n"
+        "def scale(x, factor):\n    assert mine.folder() and mine.names() == []\n"
+        "    return x * factor\n"
+    )
+    assert EXERCISE.check(cell(code)["scale"]).kind == "passed"
 
 
 def test_a_lambda_is_right_but_cannot_be_kept():

@@ -72,4 +72,5 @@ def test_the_figures_say_their_claim_from_the_data():
     curve = compression([512, 1024, 2048], [2.0, 2.5, 2.75])
     assert "2.00 bytes" in curve.alt and "last step adds 0.25" in curve.alt and curve.png
     growth = work([10, 80], {"slow": [100, 6400], "queue": [30, 240]})
-    assert "asks 64 times (slow), or 8 times (queue) as many" in growth.caption and growth.png
+    assert "8 times as long, the questions grow: 64 times (slow), and 8" in growth.caption
+    assert growth.png

@@ -100,7 +100,8 @@ EXERCISES = (
             "Two slices of the same list. One leaves out the last token, the other leaves out a "
             "token at the other end.",
             "Write the five tokens on paper, once for the inputs and once for the targets, and "
-            "strike out one in each row. In a slice, -1 counts from the end. Return the two with a comma.",
+            "strike out one in each row. In a slice, -1 counts from the end. Return both, with a "
+            "comma between them.",
         ),
     ),
 )
