@@ -2,18 +2,29 @@
 
 A watcher thread waits; when the time is up, or the process has grown too much, it raises an
 exception inside the thread that runs the function (CPython's PyThreadState_SetAsyncExc). That
-works on every platform and slows nothing down. It lands between two bytecodes, so a loop in
-Python is stopped and one endless call into C is not; and it is repeated until it takes effect,
-because a bare `except:` in an endless loop would swallow it the first time.
+works on every platform and slows nothing down. It lands between two bytecodes, so three cases
+need more. A bare `except:` swallows it; so it comes as a volley, each shot fired by the making of the
+one before, and lands behind the handler. A sleep, a lock or a regular expression is one call into C: it gets the signal
+that the stop button sends. And where that does not help either, a sentence says which button to
+press. The watcher aims only while the function is on the thread's stack.
 """
 
 import ctypes
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psutil
+
+# A C function that returns None: called as an exception's __init__, it runs no bytecode at which
+# the shot that it fires could land.
+_fire = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
 
 
 class TimeUp(BaseException):
@@ -29,39 +40,94 @@ def run_limited(
     function: Callable, *args: Any, seconds: float = 5.0, megabytes: float = 700.0
 ) -> Any:
     """function(*args), or TimeUp or TooMuchMemory. Anything the function raises comes through."""
-    target = threading.get_ident()
-    finished = threading.Event()
-    lock = threading.Lock()  # the function's end and the watcher's shot exclude each other
-
-    def watch() -> None:
-        memory = psutil.Process().memory_info
-        start, floor = time.monotonic(), memory().rss
-        while not finished.wait(0.05):
-            late = time.monotonic() - start > seconds
-            large = memory().rss - floor > megabytes * 1e6
-            if late or large:
-                with lock:
-                    if not finished.is_set():
-                        _raise_in(target, TimeUp if late else TooMuchMemory)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    watcher = _Watcher(seconds, megabytes)
+    watcher.thread.start()
     try:
-        try:
-            return function(*args)
-        finally:
-            with lock:
-                finished.set()
-            _clear(target)
+        return _behind_walls(watcher, function, args)
     finally:
-        watcher.join()
+        watcher.over = True
+        watcher.finished.set()
+        watcher.thread.join()
+        _clear(watcher.target)
 
 
-def _raise_in(thread_id: int, exception: type[BaseException] | None) -> None:
-    value = ctypes.py_object(exception) if exception else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), value)
+def _behind_walls(watcher: "_Watcher", function: Callable, args: tuple, walls: int = 8) -> Any:
+    """The call, and around it a row of `finally`, each of which a shot that is still in the air
+    may hit. A volley has three shots, so the last ones stand."""
+    try:
+        if walls:
+            return _behind_walls(watcher, function, args, walls - 1)
+        return _inside(function, args)
+    except KeyboardInterrupt:
+        if watcher.shot is None:  # it was the person, not the watcher
+            raise
+        raise TimeUp if issubclass(watcher.shot, TimeUp) else TooMuchMemory from None
+    finally:
+        watcher.over = True
+        id(watcher)  # a call is a place where a shot lands; better here than further out
+
+
+def _inside(function: Callable, args: tuple) -> Any:
+    return function(*args)
+
+
+class _Watcher:
+    def __init__(self, seconds: float, megabytes: float):
+        self.target, self.seconds, self.bytes = threading.get_ident(), seconds, megabytes * 1e6
+        self.over, self.shot = False, None
+        self.time_up, self.too_much = (
+            _volley(TimeUp, self.target),
+            _volley(TooMuchMemory, self.target),
+        )
+        self.finished = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        memory = psutil.Process().memory_info
+        start, floor, told = time.monotonic(), memory().rss, False
+        since = None  # when the first shot was fired
+        while not self.finished.wait(0.05 if since is None else 0.5):
+            if time.monotonic() - start > self.seconds:
+                self.shot = self.shot or self.time_up
+            elif memory().rss - floor > self.bytes:
+                self.shot = self.shot or self.too_much
+            if self.shot is None or self.over or not self._is_inside():
+                continue
+            since = since or time.monotonic()
+            _fire(self.target, self.shot)
+            waited = time.monotonic() - since
+            if waited > 1:
+                _interrupt(self.target)
+            if waited > 4 and not told:
+                told = True
+                print("Still inside one long call. The stop button (■) or a restart ends it.")
+
+    def _is_inside(self) -> bool:
+        frame = sys._current_frames().get(self.target)
+        while frame is not None and frame.f_code is not _inside.__code__:
+            frame = frame.f_back
+        return frame is not None
+
+
+def _interrupt(thread_id: int) -> None:
+    """What the stop button does, where Python handles it and would not die of it."""
+    if thread_id == threading.main_thread().ident and callable(signal.getsignal(signal.SIGINT)):
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(thread_id, signal.SIGINT)
+        else:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _volley(kind: type[BaseException], thread_id: int) -> type[BaseException]:
+    """Three exceptions of a kind, of which the first, when it is made (raised or caught), fires
+    the second, and that the third: one for the inner handler, one for the outer, one to leave."""
+    shot = type(kind.__name__, (kind,), {})
+    for _ in range(2):
+        following, shot = shot, type(kind.__name__, (kind,), {})
+        shot.__init__ = staticmethod(partial(_fire, thread_id, following))
+    return shot
 
 
 def _clear(thread_id: int) -> None:
     """Take back a shot that was fired but has not landed yet."""
-    _raise_in(thread_id, None)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
