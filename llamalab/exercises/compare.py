@@ -7,6 +7,7 @@ another order of operations rounds a few elements the other way; a misplaced cas
 quarter of them.
 """
 
+import inspect
 import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Difference:
     """How a value differs: `kind` for the grader, `says` for the learner, and a few rows
     (where, theirs, expected) when numbers differ."""
 
-    kind: str  # "none", "type", "shape", "dtype", "length", "keys" or "value"
+    kind: str  # "none", "type", "shape", "dtype", "gradient", "length", "keys", "value"
     says: str
     rows: tuple[tuple[str, str, str], ...] = ()
 
@@ -34,6 +35,9 @@ def difference(
 ) -> Difference | None:
     """None if `got` equals `want` within the tolerance, else what differs first."""
     tolerance = dict(rtol=rtol, atol=atol)
+    if inspect.isgenerator(got):
+        says = f"{where} is a generator: with `yield` a function hands out one item at a time. "
+        return Difference("type", says + "Collect the items in a list")
     if got is None and want is not None:
         return Difference("none", f"{where} is None")
     if isinstance(want, np.ndarray):
@@ -67,7 +71,10 @@ def describe(value: Any, longest: int = 60) -> str:
         return f"{value:.6g}"
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"a {type(value).__name__}"
     if len(text) <= longest:
         return text
     size = f" of {len(value)}" if hasattr(value, "__len__") else ""
@@ -75,9 +82,12 @@ def describe(value: Any, longest: int = 60) -> str:
 
 
 def _wrong_type(got: Any, want: Any, where: str) -> Difference:
-    return Difference(
-        "type", f"{where} should be a {type(want).__name__}; yours is a {type(got).__name__}"
-    )
+    return Difference("type", f"{where} should be {_a(want)}; yours is {_a(got)}")
+
+
+def _a(value: Any) -> str:
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeio" else f"a {name}"
 
 
 def _plain(got: Any, want: Any, where: str) -> Difference | None:
@@ -136,12 +146,20 @@ def _tensors(
     got: Any, want: torch.Tensor, where: str, rtol: float, atol: float
 ) -> Difference | None:
     if not isinstance(got, torch.Tensor):
-        return Difference("type", f"{where} should be a tensor; yours is a {type(got).__name__}")
+        return Difference("type", f"{where} should be a tensor; yours is {_a(got)}")
+    if got.layout != want.layout or got.device != want.device:
+        return Difference("type", f"{where} is a {got.layout} tensor on {got.device}")
     if got.shape != want.shape:
         shapes = f"{tuple(got.shape)}; it should be {tuple(want.shape)}"
         return Difference("shape", f"{where} has the shape {shapes}")
     if got.dtype != want.dtype:
         return Difference("dtype", f"{where} is {got.dtype}; it should be {want.dtype}")
+    if want.requires_grad and not got.requires_grad:
+        says = f"{where} has the right shape, but no gradient flows back through it: something "
+        says += "like detach(), .data, float() or numpy cut it off, and training would stand still"
+        return Difference("gradient", says)
+    if want.dtype == torch.float64:  # where a detour through float32 shows
+        rtol, atol = min(rtol, 1e-10), min(atol, 1e-12)
     a, b = got.detach().cpu().double(), want.detach().cpu().double()
     gap = (a - b).abs()
     gap = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, gap)
@@ -158,7 +176,9 @@ def _tensors(
 
 
 def _largest(gap: torch.Tensor, where: str) -> str:
-    off = int((gap > 0).sum())
+    off, lost = int((gap > 0).sum()), int(gap.isinf().sum())
+    if lost:
+        return f"{where} is nan or infinite in {lost} of {gap.numel()} numbers, and should not be"
     return f"{where} differs in {off} of {gap.numel()} numbers, by {gap.max():.3g} at the most"
 
 

@@ -6,12 +6,22 @@ apart the ways in which an answer can fail, and where the values are wrong it ru
 misconception on the same probes: the one that gives the learner's values has its sentence said.
 """
 
+import contextlib
 import copy
 import inspect
+import io
+import os
+import random
+import sys
+import time
 import traceback
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+import torch
 
 from llamalab import mine
 from llamalab.exercises import source
@@ -40,12 +50,13 @@ class Outcome:
     value: Any = None
     error: BaseException | None = None
     changed: tuple[int, ...] = ()
+    settings: str = ""  # a setting of the whole process that it left changed
 
     def alike(self, other: "Outcome", **tolerance: float) -> bool:
         if self.error is not None or other.error is not None:
             return type(self.error) is type(other.error)
         same = difference(self.value, other.value, **tolerance) is None
-        return same and self.changed == other.changed
+        return same and (self.changed, self.settings) == (other.changed, other.settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +93,10 @@ class Exercise:
         try:
             result = self._judge(function)
         except KeyboardInterrupt:
-            result = self._fail("stopped", "You stopped the check.", "Nothing was judged.")
+            result = self._fail("stopped", "The check was stopped.", "Nothing was judged.")
+        except Exception as error:  # an answer made of something that nothing can be done with
+            says = f"What your function returns cannot be judged ({type(error).__name__})."
+            result = self._fail("type", "The type is not right yet.", says)
         return announce(result)
 
     def hint(self, number: int | None = None) -> Card:
@@ -112,12 +126,14 @@ class Exercise:
                 f"Hand over the function itself, without calling it: check({name}). "
                 f"You gave {describe(function)}.",
             )
-        if self._is_ours(function):
-            return self._fail(
-                "ours",
-                "That is the course's own function.",
-                "It is right, of course. Yours is the one that counts: write it in the cell.",
-            )
+        if function in (self.reference, self.answer) or _is_of_the_package(function):
+            return self._ours()
+        if not inspect.isfunction(inspect.unwrap(function)):
+            says = f"It is a {type(function).__name__}. Write the answer out as a plain function, "
+            return self._fail("no def", "That is no function made with def.", says + "with def.")
+        if inspect.iscoroutinefunction(function):
+            says = "Take the word `async` away: nobody waits for this function."
+            return self._fail("no def", "That is a coroutine.", says)
         if source.is_blank(function):
             return self._not_attempted("The cell still holds its empty function.")
         misfit = self._signature_misfit(function)
@@ -130,9 +146,9 @@ class Exercise:
 
     def _run(self, function: Callable) -> list[Outcome]:
         """The outcomes on all probes, up to the first that had to be stopped."""
-        outcomes = []
+        outcomes, end = [], time.monotonic() + self.seconds
         for probe in self.probes():
-            outcome = _call(function, probe, self.seconds)
+            outcome = _call(function, probe, max(0.1, end - time.monotonic()))
             outcomes.append(outcome)
             if isinstance(outcome.error, (TimeUp, TooMuchMemory)):
                 break
@@ -153,6 +169,10 @@ class Exercise:
             found = difference(got.value, want.value, **self.tolerance)
             if found:
                 return self._failed_with_value(function, found, got, want, probes[i], outcomes)
+            if got.settings:
+                says = f"Your function changes {got.settings} for the whole notebook, and leaves "
+                says += "it changed (it has been put back). Work on the values alone."
+                return self._wrong("changed", says, outcomes, probe=probes[i])
             if got.changed != want.changed:
                 return self._wrong("changed", self._changed_words(got), outcomes, probe=probes[i])
         return None
@@ -170,7 +190,7 @@ class Exercise:
             says = "It was stopped because it took hundreds of megabytes. Does something grow in "
             says += "a loop without end? Your kernel is fine; nothing is lost."
             return self._fail("memory", "It wanted too much memory.", says, probe=probe)
-        if isinstance(error, NotImplementedError) or source.has_gaps(function):
+        if _raised_by(function, error, NotImplementedError) or source.has_gaps(function):
             return self._not_attempted("There is still a `...` to fill in.")
         says = _error_words(function, error)
         return self._wrong("raised", says, outcomes, probe=probe)
@@ -191,7 +211,7 @@ class Exercise:
             return self._wrong("returned None", says, outcomes, probe=probe)
         if got.changed and got.changed != want.changed:
             return self._wrong("changed", self._changed_words(got), outcomes, probe=probe)
-        kind = {"shape": "shape", "dtype": "dtype", "type": "type"}.get(found.kind, "value")
+        kind = {k: k for k in ("shape", "dtype", "type", "gradient")}.get(found.kind, "value")
         says = found.says[0].upper() + found.says[1:] + "."
         return self._wrong(kind, says, outcomes, probe=probe, rows=found.rows)
 
@@ -207,6 +227,7 @@ class Exercise:
             "shape": "The shape is not right yet.",
             "dtype": "The dtype is not right yet.",
             "type": "The type is not right yet.",
+            "gradient": "It cannot be trained through.",
             "no error": "It should have refused.",
             "value": "The values are not right yet.",
         }
@@ -216,7 +237,8 @@ class Exercise:
         if all(outcome.error is not None for outcome in outcomes):
             return None  # that two answers both crash does not make them the same
         for misconception in self.misconceptions:
-            theirs = self._run(misconception.wrong)
+            with _silence():
+                theirs = self._run(misconception.wrong)
             if len(theirs) == len(outcomes) and all(
                 a.alike(b, **self.tolerance) for a, b in zip(outcomes, theirs)
             ):
@@ -225,32 +247,42 @@ class Exercise:
 
     def _accept(self, function: Callable) -> Result:
         """The values are right. Is it still right in an empty notebook? Then it is kept."""
-        name = function.__name__
-        filename = f"<{self.name}>"
+        if self._leaves_it_to_ours(function):
+            return self._ours()
+        name, asked = function.__name__, self.answer.__name__
         try:
             text = source.standalone(function)
-            rebuilt = source.build(text, name, filename)
+            if name != asked:
+                if f"def {asked}(" in text:
+                    says = f"`{name}` calls another function of the name that is asked for. Give "
+                    says += f"the answer the name `{asked}`, and the helper another one."
+                    return self._fail("leans", "Two functions go by one name.", says)
+                text += f"\n\n{asked} = {name}\n"
+            rebuilt = source.build(text, asked, f"<{self.name}>")
         except source.StrayVariable as stray:
             return self._leans(stray.name, stray.function)
+        except source.Borrowed as borrowed:
+            says = f"`{borrowed.name}` is the course's own answer to an exercise that you have not "
+            says += "solved yet. Solve that one first, or write out here what you need of it."
+            return self._fail("leans", "It leans on a part that is not yours yet.", says)
         except source.NoSource:
-            return self._fail(
-                "no source",
-                "Right, but it cannot be kept.",
-                "There is no `def` to save: write the function out in the cell, with def.",
-            )
+            says = "There is no `def` to save: write the function out in a cell, with def, and "
+            says += "without %%time or the like above it."
+            return self._fail("no source", "Right, but it cannot be kept.", says)
         except Exception as error:
             says = f"In an empty notebook its definition stops with {_one_line(error)}"
             return self._fail("leans", "It works only in this notebook.", says)
         expected = self._run(self.reference)
-        for again, want in zip(self._run(rebuilt), expected):
-            if isinstance(again.error, NameError):
-                return self._leans(getattr(again.error, "name", None) or "?", name)
-            if not again.alike(want, **self.tolerance):
-                says = "In an empty notebook it gives another answer than here. Does it keep "
-                says += "something between calls?"
-                return self._fail("leans", "It works only in this notebook.", says)
-        if name != self.answer.__name__:
-            text += f"\n\n{self.answer.__name__} = {name}\n"
+        for _ in range(2):  # twice: what is kept between calls shows at the second
+            with _silence():
+                outcomes = self._run(rebuilt)
+            for again, want in zip(outcomes, expected):
+                if isinstance(again.error, NameError):
+                    return self._leans(getattr(again.error, "name", None) or "?", name)
+                if not again.alike(want, **self.tolerance):
+                    says = "In an empty notebook it gives another answer than here. Does it keep "
+                    says += "something between calls?"
+                    return self._fail("leans", "It works only in this notebook.", says)
         return self._kept(text)
 
     def _kept(self, text: str) -> Result:
@@ -298,11 +330,16 @@ class Exercise:
         says += f" Fill it in, run the cell, then run this one. Stuck? `ex.{self.name}.hint()`"
         return Result(0, "not attempted", self.title, "Not attempted yet.", says)
 
+    def _ours(self) -> Result:
+        says = "It is right, of course. Yours is the one that counts: write it in the cell."
+        return self._fail("ours", "That is the course's own function.", says)
+
     def _leans(self, name: str, function: str) -> Result:
         says = (
             f"The values are right, but `{function}` uses `{name}`, a variable of this notebook. "
             f"In a fresh kernel, or in your own model, it would not be there. Make it an "
-            f"argument, or define it inside the function."
+            f"argument, or define it inside the function. (A constant whose name is in CAPITALS "
+            f"may stand outside, and so may functions and imports.)"
         )
         return self._fail("leans", "It works only in this notebook.", says)
 
@@ -327,11 +364,9 @@ class Exercise:
             )
         return ""
 
-    def _is_ours(self, function: Callable) -> bool:
-        """The package's function itself, or one that leaves the work to it."""
-        if getattr(function, "__module__", "").startswith("llamalab."):
-            return True
-        return function in (self.reference, self.answer) or any(
+    def _leaves_it_to_ours(self, function: Callable) -> bool:
+        """Whether it calls a function of the package that does the whole exercise."""
+        return any(
             used in (self.reference, self.answer)
             or (not used.__module__.startswith("llamalab.exercises") and self._passes(used))
             for used in source.used_from(function, "llamalab")
@@ -344,18 +379,57 @@ class Exercise:
         return all(got.alike(want, **self.tolerance) for got, want in pairs)
 
 
+def _is_of_the_package(function: Callable) -> bool:
+    return getattr(function, "__module__", None) is not None and (
+        function.__module__.startswith("llamalab.")
+    )
+
+
 def _call(function: Callable, probe: tuple, seconds: float) -> Outcome:
     given = copy.deepcopy(probe)
+    before = _settings()
+    random_states = torch.get_rng_state(), random.getstate(), np.random.get_state()
     try:
         value = run_limited(function, *given, seconds=seconds)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return Outcome(error=error)
-    changed = tuple(
-        i for i, (now, before) in enumerate(zip(given, probe)) if not _unchanged(now, before)
-    )
-    return Outcome(value, None, changed)
+        return Outcome(error=error, settings=_put_back(before))
+    finally:
+        torch.set_rng_state(random_states[0])
+        random.setstate(random_states[1])
+        np.random.set_state(random_states[2])
+    changed = tuple(i for i, (now, was) in enumerate(zip(given, probe)) if not _unchanged(now, was))
+    return Outcome(value, None, changed, _put_back(before))
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "torch's default dtype": torch.get_default_dtype(),
+        "whether torch records gradients": torch.is_grad_enabled(),
+        "the working folder": os.getcwd(),
+        "Python's recursion limit": sys.getrecursionlimit(),
+    }
+
+
+def _put_back(before: dict[str, Any]) -> str:
+    """Undo what a function did to the whole process, and name it."""
+    changed = [name for name, now in _settings().items() if now != before[name]]
+    if changed:
+        dtype, grad, folder, limit = before.values()
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        os.chdir(folder)
+        sys.setrecursionlimit(limit)
+    return " and ".join(changed)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """For runs that are not the learner's own: what they print has been printed once already."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _unchanged(now: Any, before: Any) -> bool:
@@ -363,18 +437,35 @@ def _unchanged(now: Any, before: Any) -> bool:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = ""
     return f"{type(error).__name__}: {text[:200]}" if text else f"{type(error).__name__}."
+
+
+def _own_frames(function: Callable, error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of the error that lie in a cell of the learner's."""
+    code = getattr(function, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    home = code.co_filename if code else ""
+    return [f for f in frames if f.filename == home or source.is_cell(f.filename)]
+
+
+def _raised_by(function: Callable, error: BaseException, kind: type) -> bool:
+    """Whether the learner's own line raised it, and nothing that the line called."""
+    own = _own_frames(function, error)
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return isinstance(error, kind) and own[-1:] == last
 
 
 def _error_words(function: Callable, error: BaseException) -> str:
     """The error, and the learner's own line that it came from. No frame of ours is shown."""
     if isinstance(error, RecursionError):
         return "It calls itself without end: RecursionError. Which case stops the recursion?"
-    code = getattr(function, "__code__", None)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if code and frame.filename == code.co_filename]
+    own = _own_frames(function, error)
     text = _one_line(error)
     if own and own[-1].line:
-        text = f"Line {own[-1].lineno} of its cell, `{own[-1].line.strip()}`: {text}"
+        place = "" if own[-1].name == function.__name__ else f", in `{own[-1].name}`"
+        text = f"Line {own[-1].lineno} of its cell{place}, `{own[-1].line.strip()}`: {text}"
     return text

@@ -10,6 +10,6 @@ def cell(code: str, **variables) -> dict:
     """Run a cell's text after some notebook variables were set; the namespace afterwards."""
     name = f"<cell {next(_numbers)}>"
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
-    namespace = {"__name__": "__main__", **variables}
+    namespace = {**variables, "__name__": "__main__"}
     exec(compile(code, name, "exec"), namespace)
     return namespace

@@ -1,6 +1,7 @@
 """Every way in which an answer can fail has its own sentence; none of them raises."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 import threading
@@ -74,7 +75,14 @@ WRONG = {
     "pass": ("not attempted", "Not attempted yet"),
     "raise NotImplementedError()": ("not attempted", "Not attempted yet"),
     "return ...": ("not attempted", "Not attempted yet"),
-    "y = x * ...\n    return y": ("raised", "TypeError"),
+    "y = x * ...\n    return y": ("not attempted", "still a `...`"),
+    "return x[..., :1]": ("shape", "(2, 1)"),
+    "return x.detach().numpy()": ("type", "a ndarray"),
+    "yield x": ("type", "yield"),
+    "return x.to_sparse()": ("type", "sparse"),
+    "torch.set_default_dtype(torch.float64); return x * factor": ("changed", "default dtype"),
+    "torch.set_grad_enabled(False); return x * factor": ("changed", "records gradients"),
+    "import time; time.sleep(1000)": ("never returned", "still running"),
     "y = ...\n    return y": ("not attempted", "still a `...`"),
     "x * factor": ("returned None", "Did you forget `return`?"),
     "return (x * factor)[0]": ("shape", "(3,); it should be (2, 3)"),
@@ -189,10 +197,95 @@ def test_a_closure_and_a_hidden_state_are_told():
     code = "def make(k):\n  def scale(x, factor):\n    return x * factor * k\n  return scale\n"
     assert EXERCISE.check(cell(code + "scale = make(1)")["scale"]).kind == "leans"
     code = "def scale(x, factor, seen=[]):\n  seen.append(1)\n  return x * factor * (len(seen) < 3)"
-    assert EXERCISE.check(cell(code)["scale"]).kind == "passed"  # a fresh copy starts fresh
+    assert EXERCISE.check(cell(code)["scale"]).kind == "leans"
     code = "count = []\ndef scale(x, factor):\n    count.append(1)\n    return x * factor"
     result = EXERCISE.check(cell(code)["scale"])
     assert result.kind == "leans" and "`count`" in result.text
+
+
+KEPT = {
+    "a class": "class Box:\n    def __init__(self, x): self.x = x\n"
+    "def scale(x, factor): return Box(x).x * factor",
+    "a dataclass": "from dataclasses import dataclass\n@dataclass\nclass Box:\n    x: object\n"
+    "def scale(x, factor): return Box(x).x * factor",
+    "a named tuple": "from collections import namedtuple\nPair = namedtuple('Pair', 'a b')\n"
+    "def scale(x, factor):\n    p = Pair(x, factor)\n    return p.a * p.b",
+    "a class inside": "def scale(x, factor):\n    class Box:\n        y = x\n"
+    "    return Box.y * factor",
+    "constants": "import re\nfrom math import pi\nONE, NONE = 1.0, -float('inf')\n"
+    "WORD = re.compile('a')\ndef scale(x, factor, top=NONE):\n"
+    "    assert WORD and top < pi\n    return ONE * x * factor * pi / pi",
+    "a cached helper": "from functools import cache\n@cache\ndef one(n): return n / n\n"
+    "def scale(x, factor): return one(3) * x * factor",
+    "no_grad": "import torch\n@torch.no_grad()\ndef scale(x, factor): return x * factor",
+    "another name": "def times(a, b): return a * b\nmul = times\n"
+    "def scale(x, factor): return mul(x, factor)",
+}
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_right_answers_in_many_styles_are_kept_and_work_alone(what, my_llama):
+    result = EXERCISE.check(cell(KEPT[what])["scale"])
+    assert result.kind == "passed", result.text
+    path = my_llama / "scale.py"
+    code = f"import runpy; print(runpy.run_path({str(path)!r})['scale'](3.0, 2.0))"
+    if what != "no_grad":
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "6.0\n", done.stderr
+
+
+def test_a_function_that_is_no_def_is_told_so():
+    partial = functools.partial(lambda k, x, factor: x * factor * k, 1)
+    for function in (partial, type("Solver", (), {"__call__": lambda s, x, factor: x})()):
+        result = EXERCISE.check(function)
+        assert (result, result.kind) == (0, "no def")
+    result = EXERCISE.check(cell("async def scale(x, factor): return x * factor")["scale"])
+    assert result.kind == "no def" and "async" in result.text
+
+
+def test_a_helper_of_the_asked_name_is_no_endless_loop(my_llama):
+    code = "def scale(x, factor): return x * factor\n"
+    code += "def better(x, factor): return scale(x, factor)"
+    result = EXERCISE.check(cell(code)["better"])
+    assert result == 0 and "goes by" in result.text.replace("go by", "goes by")
+    assert list(my_llama.iterdir()) == []
+
+
+def test_a_part_that_is_not_solved_yet_cannot_be_leaned_on():
+    norm = mine.load_or_ours("rms_norm")
+    code = "def scale(x, factor):\n    norm\n    return x * factor"
+    result = EXERCISE.check(cell(code, norm=norm)["scale"])
+    assert result.kind == "leans" and "Solve that one first" in result.text
+
+
+def test_an_answer_must_let_the_gradient_through():
+    probes = [(torch.ones(2, requires_grad=True), 2.0), (torch.zeros(3, requires_grad=True), 1.0)]
+    exercise = dataclasses.replace(EXERCISE, probes=lambda: probes)
+    cut = cell("def scale(x, factor): return x.detach() * factor")["scale"]
+    assert exercise.check(cut).kind == "gradient"
+    assert exercise.check(cell("def scale(x, factor): return x * factor")["scale"]) == 3
+
+
+def test_a_detour_through_float32_shows_in_float64():
+    probes = [(torch.tensor([1 / 3], dtype=torch.float64), 2.0), (torch.ones(2), 1.0)]
+    exercise = dataclasses.replace(EXERCISE, probes=lambda: probes)
+    detour = cell("def scale(x, factor): return (x.float() * factor).to(x.dtype)")["scale"]
+    assert exercise.check(detour).kind == "value"
+
+
+def test_what_cannot_be_judged_does_not_raise():
+    code = "class Odd(dict):\n    def __repr__(self): raise ValueError\n"
+    code += "    def __eq__(self, other): raise ValueError\n"
+    result = EXERCISE.check(cell(code + "def scale(x, factor): return Odd()")["scale"])
+    assert result == 0 and result.kind == "type"
+    code = "class E(Exception):\n    def __str__(self): raise ValueError\n"
+    assert EXERCISE.check(cell(code + "def scale(x, factor): raise E")["scale"]).kind == "raised"
+
+
+def test_an_error_in_a_helper_shows_the_helper_s_line():
+    code = "def half(x):\n    return x / zero\ndef scale(x, factor): return half(x)"
+    text = EXERCISE.check(cell(code)["scale"]).text
+    assert "Line 2 of its cell, in `half`, `return x / zero`: NameError" in text
 
 
 def test_a_stray_variable_is_found_where_no_probe_reaches_it():
@@ -267,6 +360,30 @@ class TestDeadline:
     def test_memory(self):
         with pytest.raises(TooMuchMemory):
             run_limited(hoard, seconds=60, megabytes=100)
+
+    def test_a_handler_that_swallows_it_and_tries_again(self):
+        def stubborn():
+            while True:
+                try:
+                    while True:
+                        try:
+                            time.sleep(0.01)
+                        except:  # noqa: E722
+                            continue
+                except:  # noqa: E722
+                    pass
+
+        start = time.monotonic()
+        with pytest.raises(TimeUp):
+            run_limited(stubborn, seconds=0.2)
+        assert time.monotonic() - start < 5
+
+    def test_one_long_call_into_c(self):
+        lock = threading.Lock()
+        lock.acquire()
+        for function, argument in ((time.sleep, 1000), (lock.acquire, True)):
+            with pytest.raises(TimeUp):
+                run_limited(function, argument, seconds=0.2)
 
     def test_works_in_any_thread_and_leaves_the_others_alone(self):
         seen = []
