@@ -116,6 +116,7 @@ def build(text: str, name: str, filename: str) -> Callable:
     """Run a module's text in an empty namespace and hand out the function `name`. The text is
     registered, so that tracebacks and `inspect.getsource` can show it."""
     lines = text.splitlines(keepends=True)
+    sys.modules.setdefault("my_llama", ModuleType("my_llama"))  # dataclasses look for it
     linecache.cache[filename] = (len(text), None, lines, filename)
     namespace: dict[str, Any] = {"__name__": "my_llama"}
     exec(compile(text, filename, "exec"), namespace)

@@ -303,7 +303,8 @@ def _gain(size, generator):
 
 
 def _rms_norm_probes():
-    """Means that are not 0; inputs so small that eps decides; a row of zeros; a square."""
+    """Means that are not 0; inputs so small that eps decides; a row of zeros; a square;
+    a single vector; and an input that wants its gradient."""
     g = _seeded(22)
     small = 0.004 * torch.randn(3, 5, 6, generator=g)
     small[1, 2] = 0
@@ -312,6 +313,8 @@ def _rms_norm_probes():
         (small, _gain(6, g), 1e-5),
         (torch.randn(2, 3, 4, 7, generator=g).double(), _gain(7, g).double(), 0.25),
         (3 * torch.randn(5, 5, generator=g), _gain(5, g), 1e-6),
+        (1 + torch.randn(9, generator=g), _gain(9, g), 1e-5),
+        ((1 + torch.randn(2, 5, 3, generator=g)).requires_grad_(), _gain(3, g), 1e-5),
     ]
 
 
@@ -493,6 +496,7 @@ def _half_probes():
         (1e5 * torch.randn(2, 4, 128, generator=g).to(bf16), _gain(128, g).to(bf16), 1e-5),
         (0.003 * torch.randn(2, 3, 144, generator=g).to(bf16), _gain(144, g).to(bf16), 1.7e-5),
         (torch.randn(3, 2, 40, generator=g), _gain(40, g), 1e-5),
+        (torch.randn(200, generator=g).to(bf16), _gain(200, g).to(bf16), 1e-5),
     ]
 
 
@@ -641,7 +645,7 @@ def rms_norm_backward(x, weight, eps, grad_out):
     pull = grad_out * weight  # (..., D)
     shared = (pull * x).mean(-1, keepdim=True)  # (..., 1)
     grad_x = r * pull - r**3 * shared * x
-    grad_weight = (grad_out * x * r).flatten(0, -2).sum(0)  # (D,)
+    grad_weight = (grad_out * x * r).reshape(-1, x.shape[-1]).sum(0)  # (D,)
     return grad_x, grad_weight
 
 
@@ -664,6 +668,7 @@ def _backward_probes():
         probe((2, 3, 5), 1e-5),
         probe((3, 4), 0.3),
         probe((2, 2, 3, 6), 1e-5, 0.004),
+        probe((7,), 1e-3),
     ]
 
 
