@@ -674,7 +674,7 @@ def _backward_probes():
 
 def size_held_constant(x, weight, eps, grad_out):
     r = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
-    return r * grad_out * weight, (grad_out * x * r).flatten(0, -2).sum(0)
+    return r * grad_out * weight, (grad_out * x * r).reshape(-1, x.shape[-1]).sum(0)
 
 
 def _backward(x, weight, eps, grad_out, pull, power=3, mean=True, sign=-1.0):
@@ -682,7 +682,7 @@ def _backward(x, weight, eps, grad_out, pull, power=3, mean=True, sign=-1.0):
     r = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
     shared = (pull * x).mean(-1, keepdim=True) if mean else (pull * x).sum(-1, keepdim=True)
     grad_x = r * grad_out * weight + sign * r**power * shared * x
-    return grad_x, (grad_out * x * r).flatten(0, -2).sum(0)
+    return grad_x, (grad_out * x * r).reshape(-1, x.shape[-1]).sum(0)
 
 
 def no_weight_in_the_shared_part(x, weight, eps, grad_out):
@@ -729,7 +729,7 @@ def weight_gradient_averaged(x, weight, eps, grad_out):
 
 def weight_gradient_of_raw_x(x, weight, eps, grad_out):
     grad_x, _ = _backward(x, weight, eps, grad_out, grad_out * weight)
-    return grad_x, (grad_out * x).flatten(0, -2).sum(0)
+    return grad_x, (grad_out * x).reshape(-1, x.shape[-1]).sum(0)
 
 
 def layer_norm_backward(x, weight, eps, grad_out):
