@@ -96,8 +96,14 @@ def announce(shown):
     """In a terminal the text must be printed: there only the bare number would be echoed, and
     nothing at all in a script. In a notebook the card is the cell's output."""
     if isinstance(shown, Result) and not in_notebook():
-        print(shown.text)
+        say(shown.text)
     return shown
+
+
+def say(text: str) -> None:
+    """Print, also where the terminal's encoding lacks a sign (▁ in Windows' code pages)."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def in_notebook() -> bool:

@@ -100,7 +100,7 @@ class _Watcher:
                 _interrupt(self.target)
             if waited > 4 and not told:
                 told = True
-                print("Still inside one long call. The stop button (■) or a restart ends it.")
+                print("Still inside one long call. The stop button or a restart ends it.")
 
     def _is_inside(self) -> bool:
         frame = sys._current_frames().get(self.target)

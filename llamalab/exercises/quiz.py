@@ -7,7 +7,7 @@ that the page can be read on its own. Both come from the same data in one output
 from dataclasses import dataclass
 from html import escape
 
-from llamalab.exercises.card import in_notebook
+from llamalab.exercises.card import in_notebook, say
 from llamalab.show.widgets import Live
 
 
@@ -44,7 +44,7 @@ class Question:
         """Show it."""
         live = Live(self._html(), self._text(), self._widget)
         if not in_notebook():
-            print(self._text())
+            say(self._text())
         return live
 
     def _text(self) -> str:

@@ -80,12 +80,12 @@ def has_gaps(function: Callable) -> bool:
 def _says_nothing(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Pass):
         return True
-    if isinstance(statement, (ast.Expr, ast.Return)):
-        value = statement.value
-        text_or_dots = isinstance(value, ast.Constant) and (
-            value.value is Ellipsis or isinstance(value.value, str)
-        )
-        return value is None or text_or_dots
+    if isinstance(statement, ast.Return) and statement.value is None:
+        return True
+    if isinstance(statement, (ast.Expr, ast.Return)) and isinstance(statement.value, ast.Constant):
+        value = statement.value.value
+        docstring = isinstance(statement, ast.Expr) and isinstance(value, str)
+        return value is Ellipsis or docstring
     if isinstance(statement, ast.Raise):
         return "NotImplementedError" in ast.dump(statement)
     return False
