@@ -373,7 +373,6 @@ class TestDeadline:
     def test_a_handler_that_swallows_it_and_tries_again(self):
         """Only a volley gets out of here: a single shot always lands inside the inner try. In a
         thread of its own, where the stop button's signal does not help."""
-        seen = []
 
         def stubborn():
             end = time.monotonic() + 4
@@ -386,16 +385,7 @@ class TestDeadline:
                 except:  # noqa: E722
                     pass
 
-        def work():
-            try:
-                run_limited(stubborn, seconds=0.2)
-            except TimeUp:
-                seen.append("stopped")
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join(10)
-        assert seen == ["stopped"]
+        assert stopped_in_a_thread(stubborn)
 
     def test_one_long_call_into_c(self):
         lock = threading.Lock()
@@ -405,18 +395,7 @@ class TestDeadline:
                 run_limited(function, argument, seconds=0.2)
 
     def test_works_in_any_thread_and_leaves_the_others_alone(self):
-        seen = []
-
-        def work():
-            try:
-                run_limited(forever, seconds=0.2)
-            except TimeUp:
-                seen.append("stopped")
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join(10)
-        assert seen == ["stopped"]
+        assert stopped_in_a_thread(forever)
 
     def test_no_late_shot_lands_after_the_return(self):
         for _ in range(20):
@@ -425,6 +404,22 @@ class TestDeadline:
             except TimeUp:
                 pass
         time.sleep(0.2)  # a stray exception would surface here
+
+
+def stopped_in_a_thread(function) -> bool:
+    """Whether the time limit ends the function in a thread that is not the main one."""
+    seen = []
+
+    def work():
+        try:
+            run_limited(function, seconds=0.2)
+        except TimeUp:
+            seen.append("stopped")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(10)
+    return seen == ["stopped"]
 
 
 def forever():
