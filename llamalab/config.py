@@ -17,6 +17,8 @@ PRESETS = {
                         multiple_of=4096, ffn_dim_multiplier=1.3),
     "tiny": dict(dim=96, n_layers=3, n_heads=6, n_kv_heads=2, vocab_size=512,
                  multiple_of=32, max_seq_len=192),
+    "tales": dict(dim=192, n_layers=6, n_heads=6, n_kv_heads=2, vocab_size=1024,
+                  multiple_of=32, max_seq_len=512),
 }  # fmt: skip
 
 
