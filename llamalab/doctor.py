@@ -122,6 +122,8 @@ def _memory() -> Finding:
         import psutil
     except ImportError:
         return Finding("memory", "unknown, since psutil is missing", False)
+    from llamalab.accounting.memory import container_limit
+
     memory = psutil.virtual_memory()
     value = f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}"
     smallest = memory.available
@@ -132,16 +134,6 @@ def _memory() -> Finding:
     if smallest < 10**9:
         return Finding("memory", value, False, "A notebook needs up to 1 GB: close something.")
     return Finding("memory", value)
-
-
-def container_limit(cgroup: Path) -> int | None:
-    """The memory limit in bytes that a container was given on Linux; None if there is none."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup 2, then 1
-        try:
-            return int((cgroup / name).read_text(encoding="ascii"))
-        except (OSError, ValueError):  # not Linux, or the word "max"
-            continue
-    return None
 
 
 def _packages() -> Iterator[Finding]:

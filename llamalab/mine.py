@@ -78,6 +78,51 @@ def load_or_ours(name: str) -> Callable:
     return load(name) if _path(name).is_file() else find(name).answer
 
 
+# The exercises that a model's part can come from; the first that is kept is taken.
+PART_OF = {
+    "rms_norm": ("rms_norm_half", "rms_norm"),
+    "apply_rope": ("rope",),
+    "attention": ("attention",),
+    "swiglu": ("swiglu",),
+}
+
+
+def parts():
+    """The four functions of a model: the learner's where they are kept, ours elsewhere."""
+    from llamalab.model import Parts
+
+    kept = set(names())
+    found = {part: next((n for n in known if n in kept), None) for part, known in PART_OF.items()}
+    return Parts(**{part: load(name) for part, name in found.items() if name})
+
+
+def whose() -> dict[str, str]:
+    """For each part, the exercise it comes from, or "ours"."""
+    kept = set(names())
+    return {p: next((n for n in known if n in kept), "ours") for p, known in PART_OF.items()}
+
+
+def compare(theirs=None, ours=None, tokens=None):
+    """Run a model beside another on the same tokens; say the first step in which they part, with
+    its layer, position and size. Without arguments: a small model made of the learner's parts,
+    beside ours with the same weights. With one model: beside ours with that model's weights."""
+    from llamalab.config import LlamaConfig
+    from llamalab.model import Llama
+    from llamalab.trace import compare, fresh_pair
+
+    if theirs is None:
+        theirs, ours, made = fresh_pair(LlamaConfig.from_name("tiny"), parts())
+        tokens = made if tokens is None else tokens
+    elif ours is None:
+        ours = Llama(theirs.config).to(theirs.norm.weight)
+        ours.load_state_dict(theirs.state_dict())
+    if tokens is None:
+        length = min(24, ours.config.max_seq_len)
+        tokens = fresh_pair(LlamaConfig.from_name("tiny"), None)[2][:, :length]
+        tokens = tokens % ours.config.vocab_size
+    return compare(theirs, ours, tokens)
+
+
 @dataclass(frozen=True)
 class Progress:
     """Which exercises are solved: rows of (notebook, exercise, title, points, solved)."""

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llamalab import cli, device, doctor, mine
+from llamalab.accounting import memory
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "from llamalab.cli import app; app()"]
@@ -202,11 +203,11 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
 
 
 def test_the_containers_limit_is_read(tmp_path):
-    assert doctor.container_limit(tmp_path) is None
+    assert memory.container_limit(tmp_path) is None
     (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
-    assert doctor.container_limit(tmp_path) is None
+    assert memory.container_limit(tmp_path) is None
     (tmp_path / "memory.max").write_text("2147483648\n", encoding="ascii")
-    assert doctor.container_limit(tmp_path) == 2**31
+    assert memory.container_limit(tmp_path) == 2**31
 
 
 @pytest.mark.parametrize(

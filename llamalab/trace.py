@@ -1,0 +1,207 @@
+"""Where two models part: run them on the same tokens, step by step, and find the first difference.
+
+A trace is the list of everything a model computes, in order: what each module gives out and what
+each of its four parts gives out, under names like `layers.1.attention.apply_rope (q)`. Two models
+that agree up to a step and differ in it got the same input there, so that step is the culprit:
+all later differences are its children.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from llamalab.config import LlamaConfig
+from llamalab.layers import KVCache
+from llamalab.model import Llama
+
+PARTS = ("rms_norm", "apply_rope", "attention", "swiglu")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing computed: its name, and the tensor, or the error that came instead of it."""
+
+    name: str
+    value: torch.Tensor | None
+    error: Exception | None = None
+
+
+@torch.no_grad()
+def trace(model: Llama, tokens: torch.Tensor, past: int = 0) -> list[Step]:
+    """All steps of model(tokens); with `past`, of the tokens behind the first `past`, which a
+    cache holds. A step that raises is the last one, with its error."""
+    steps: list[Step] = []
+    weight, cache = model.norm.weight, None
+    if past:
+        size = {"dtype": weight.dtype, "device": weight.device}
+        cache = KVCache(model.config, len(tokens), tokens.shape[1], **size)
+        model(tokens[:, :past], cache)
+    with _recording(model, steps):
+        try:
+            model(tokens[:, past:], cache)
+        except Exception as error:
+            if not steps or steps[-1].error is None:
+                steps.append(Step("the model around its parts", None, error))
+    return steps
+
+
+@contextmanager
+def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
+    """Listen at every module and every part; afterwards the model is as it was."""
+    hooks, originals = [], []
+
+    def listen(name: str):
+        def hook(module, inputs, output):
+            steps.append(Step(name, output.detach().clone()))
+
+        return hook
+
+    def wrapped(name: str, part, calls: list[int]):
+        def call(*arguments):
+            label = name
+            if name.endswith("apply_rope"):  # the first call in a layer turns q, the second k
+                label += " (q)" if calls[0] % 2 == 0 else " (k)"
+                calls[0] += 1
+            try:
+                value = part(*arguments)
+            except Exception as error:
+                steps.append(Step(label, None, error))
+                raise
+            steps.append(Step(label, value.detach().clone() if _is_tensor(value) else None))
+            return value
+
+        return call
+
+    for path, module in model.named_modules():
+        if path and not isinstance(module, nn.ModuleList) and path != "tok_embeddings":
+            hooks.append(module.register_forward_hook(listen(path)))
+        for part in PARTS:
+            if part in vars(module):
+                originals.append((module, part, vars(module)[part]))
+                name = f"{path}.{part}" if path else part
+                setattr(module, part, wrapped(name, vars(module)[part], [0]))
+    embed = model._embed
+    model._embed = lambda tokens: _note(steps, "tok_embeddings", embed(tokens))
+    try:
+        yield
+    finally:
+        del model._embed
+        for hook in hooks:
+            hook.remove()
+        for module, part, original in originals:
+            setattr(module, part, original)
+
+
+def _note(steps: list[Step], name: str, value: torch.Tensor) -> torch.Tensor:
+    steps.append(Step(name, value.detach().clone()))
+    return value
+
+
+def _is_tensor(value) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found: `step` names the first step that differs ("" if none does), `layer`
+    its layer (None outside the layers), `index` where in its tensor the first difference stands,
+    `position` which token that is, `size` the largest difference in that step."""
+
+    steps: int
+    agreed: int
+    step: str = ""
+    layer: int | None = None
+    index: tuple[int, ...] = ()
+    position: int | None = None
+    size: float = 0.0
+    says: str = ""
+
+    @property
+    def same(self) -> bool:
+        return not self.step
+
+    def __repr__(self) -> str:
+        if self.same:
+            return f"All {self.steps} steps agree, from the embedding to the logits."
+        return f"{self.agreed} of {self.steps} steps agree. Then {self.step}: {self.says}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        colour = "#009E73" if self.same else "#D55E00"
+        style = f"border-left:5px solid {colour};padding:.3em .8em;max-width:46em"
+        return f"<div role='status' style='{style}'>{escape(repr(self))}</div>"
+
+
+def compare(
+    theirs: Llama, ours: Llama, tokens: torch.Tensor, *, rtol: float = 1e-4, atol: float = 1e-5
+) -> Comparison:
+    """The first step in which two models of one shape differ on the same tokens: read at once,
+    and then the last of them behind a cache that holds the first."""
+    if theirs.config != ours.config:
+        raise ValueError(f"two shapes cannot be compared: {theirs.config} and {ours.config}")
+    half = tokens.shape[1] // 3
+    for past in (0, half) if half else (0,):
+        got, want = trace(theirs, tokens, past), trace(ours, tokens, past)
+        for number, right in enumerate(want):
+            left = got[number] if number < len(got) else Step(right.name, None)
+            found = _difference(left, right, past, rtol, atol)
+            if found:
+                layer = _layer(right.name)
+                return Comparison(len(want), number, right.name, layer, **found)
+    return Comparison(len(want), len(want))
+
+
+def _difference(left: Step, right: Step, past: int, rtol: float, atol: float) -> dict | None:
+    if left.error is not None:
+        words = " ".join(str(left.error).split())
+        return {"says": f"it raised {type(left.error).__name__}: {words[:300]}"}
+    if left.value is None:
+        return {"says": "it gave no tensor. Is there a `return`?"}
+    if left.value.shape != right.value.shape:
+        shapes = f"{tuple(left.value.shape)}, and should be {tuple(right.value.shape)}"
+        return {"says": f"its shape is {shapes}."}
+    if left.value.dtype != right.value.dtype:
+        return {"says": f"its dtype is {left.value.dtype}, and should be {right.value.dtype}."}
+    a, b = left.value.double(), right.value.double()
+    gap = (a - b).abs().nan_to_num(nan=float("inf"))
+    wrong = gap > atol + rtol * b.abs()
+    if not wrong.any():
+        return None
+    index = tuple(wrong.nonzero()[0].tolist())
+    if wrong.ndim > 1:  # (B, T, …): the earliest token of any row
+        token = int(wrong.flatten(2).any(-1).any(0).nonzero()[0]) if wrong.ndim > 2 else index[1]
+        index = tuple(wrong[:, token : token + 1].nonzero()[0].tolist())
+        index = (index[0], token, *index[2:])
+    position = index[1] + past if len(index) > 1 else None
+    behind = f" (behind a cache of {past})" if past else ""
+    size, place = gap.max().item(), ", ".join(map(str, index))
+    says = (
+        f"first at position {position}{behind} (index [{place}]): {a[index]:.4f}, and should be "
+        f"{b[index]:.4f}. {int(wrong.sum())} of {wrong.numel()} numbers differ, "
+        f"by {size:.3g} at the most."
+    )
+    return {"index": index, "position": position, "size": size, "says": says}
+
+
+def _layer(name: str) -> int | None:
+    parts = name.split(".")
+    return int(parts[1]) if parts[0] == "layers" else None
+
+
+def fresh_pair(config: LlamaConfig, parts, seed: int = 0) -> tuple[Llama, Llama, torch.Tensor]:
+    """(a model of these parts, one of the package's on the same weights, tokens to run).
+    Norm weights are drawn too: ones would hide a weight that is never used."""
+    generator = torch.Generator().manual_seed(seed)
+    ours = Llama(config, generator=generator)
+    with torch.no_grad():
+        for weight in ours.parameters():
+            if weight.ndim == 1:
+                weight.add_(0.3 * torch.randn(weight.shape, generator=generator))
+    theirs = Llama(config, parts, generator=generator)
+    theirs.load_state_dict(ours.state_dict())
+    tokens = torch.randint(config.vocab_size, (2, 24), generator=generator)
+    return theirs, ours, tokens
