@@ -71,11 +71,13 @@ def main() -> None:
             start = time.perf_counter()
             ids[kind] = theirs(peer, prompt, asked.tokens)
             best[kind] = min(best.get(kind, 1e9), time.perf_counter() - start)
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}, "
-          f"{torch.get_num_threads()} threads, {asked.tokens} tokens, best of {asked.rounds}")  # fmt: skip
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    print(f"{versions}, {torch.get_num_threads()} threads")
+    print(f"{asked.tokens} tokens, best of {asked.rounds}")
     for name, taken in best.items():
         same = "" if ids[name] == ids["ours"] else "   OTHER IDS"
-        print(f"{name:6} {asked.tokens / taken:8.0f} tokens/s   {taken / best['ours']:5.2f} x ours's time{same}")
+        ratio = taken / best["ours"]
+        print(f"{name:6} {asked.tokens / taken:8.0f} tokens/s, {ratio:5.2f} times our time{same}")
     n = max(1, len(seconds) // 8)
     early, late = sorted(seconds[1 : 1 + n])[n // 2 - 1], sorted(seconds[-n:])[n // 2 - 1]
     print(f"a token, early: {1e3 * early:.2f} ms; late: {1e3 * late:.2f} ms")

@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-NEEDED = ("numpy", "sentencepiece", "protobuf", "matplotlib", "tqdm", "typer", "psutil")
+NEEDED = (
+    "numpy",
+    "sentencepiece",
+    "safetensors",
+    "protobuf",
+    "matplotlib",
+    "tqdm",
+    "typer",
+    "psutil",
+)
 OPTIONAL = {
     "jupyterlab": "opens the notebooks on this machine",
     "ipywidgets": "sliders and quiz buttons; without it, still pictures and text",

@@ -25,7 +25,7 @@ if importlib.util.find_spec("llamalab") is None:
         raise RuntimeError("This kernel has no llamalab: README.md says how to install it.")
     course, run = pathlib.Path("llamalab-course").resolve(), subprocess.call
     git = "git clone -q --depth 1 -b {branch} https://github.com/{repository}".split()
-    pip = [sys.executable, *"-m pip install -q --no-deps sentencepiece psutil safetensors -e".split()]
+    pip = [sys.executable, *"-m pip install -q --no-deps sentencepiece safetensors -e".split()]
     if not course.exists() and run([*git, str(course)]) or run([*pip, str(course)]):
         raise RuntimeError("The course could not be fetched. Is there a network? Run this again.")
     sys.path.insert(0, str(course))"""
