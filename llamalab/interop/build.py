@@ -1,0 +1,151 @@
+"""From what a file holds to a model, tensor by tensor and without a second copy.
+
+A reader says what there is before anything is read (`Held`): names and shapes are compared with
+the config's, then memory is asked for, then the model is made without weights (meta device) and
+each weight is put in its place. A file that is mapped into memory stays there: its pages are the
+weights, and a page that training writes to becomes a copy; the file itself never changes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from llamalab.accounting.memory import refuse_if_too_large
+from llamalab.config import LlamaConfig
+from llamalab.model import Llama, Parts
+
+from . import names
+from .files import FLOATS
+
+LONGEST_CONTEXT = 2**20  # positions: the table of angles is made for all of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a checkpoint holds, under Meta's names; `read(name)` fetches one weight in Meta's row
+    order. `where` stands in error messages."""
+
+    where: Path
+    config: LlamaConfig
+    shapes: Mapping[str, tuple[int, ...]]
+    stored: torch.dtype
+    read: Callable[[str], torch.Tensor]
+
+
+def make_config(where: Path, **sizes) -> LlamaConfig:
+    """A LlamaConfig whose refusals say which file they are about."""
+    try:
+        config = LlamaConfig(**sizes)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if config.max_seq_len > LONGEST_CONTEXT:
+        raise ValueError(
+            f"{where}: a context of {config.max_seq_len} positions; at most {LONGEST_CONTEXT}"
+        )
+    return config
+
+
+def widest(dtypes) -> torch.dtype:
+    """The dtype that holds all of these: a model computes in one."""
+    widest = None
+    for dtype in dtypes:
+        widest = dtype if widest is None else torch.promote_types(widest, dtype)
+    return widest
+
+
+def build_model(
+    held: Held, *, dtype: torch.dtype | None, device: torch.device | str, parts: Parts | None
+) -> Llama:
+    """The model that `held` describes. ValueError for what does not fit, before it is read."""
+    config = held.config
+    dtype = dtype or held.stored
+    if dtype not in FLOATS:
+        raise ValueError(f"dtype={dtype} is none that a model can compute in: {FLOATS}")
+    _check_shapes(held)
+    refuse_if_too_large(config, dtype.itemsize)
+    with torch.device("meta"):
+        model = Llama(config, parts)
+    for name, _ in names.shapes(config):
+        weight = held.read(name).to(device=device, dtype=dtype).contiguous()
+        _check_finite(weight, name, held.where)
+        _put(model, name, nn.Parameter(weight))
+    if config.tie_embeddings:
+        model.output.weight = model.tok_embeddings.weight
+        _check_tie(model, held, dtype)
+    return model.to(device)  # the weights are there; this moves the table of angles
+
+
+def _put(model: nn.Module, name: str, weight: nn.Parameter) -> None:
+    module, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(module), leaf, weight)
+
+
+def _check_shapes(held: Held) -> None:
+    """Counts first: a lying number of layers must not make us list them all."""
+    config, there = held.config, set(held.shapes)
+    if config.tie_embeddings:
+        there.discard("output.weight")  # may be there once more; compared when it is read
+    wanted = names.weight_count(config)
+    if len(there) < wanted:
+        first = next(name for name, _ in names.shapes(config) if name not in there)
+        raise ValueError(
+            f"{held.where} lacks {first}: it holds {len(there)} weights, and n_layers="
+            f"{config.n_layers} need {wanted}"
+        )
+    for name, shape in names.shapes(config):
+        if name not in there:
+            raise ValueError(f"{held.where} lacks {name}")
+        if held.shapes[name] != shape:
+            raise ValueError(
+                f"{held.where}: {name} has shape {held.shapes[name]}, but the config asks for "
+                f"{shape}"
+            )
+        there.discard(name)
+    if there:
+        raise ValueError(
+            f"{held.where}: {len(there)} weights too many for n_layers={config.n_layers}, "
+            f"among them {min(there)}"
+        )
+
+
+def _check_finite(weight: torch.Tensor, name: str, where: Path) -> None:
+    low, high = (float(end) for end in weight.detach().aminmax())
+    if not (float("-inf") < low and high < float("inf")):  # NaN fails every comparison
+        raise ValueError(
+            f"{where}: {name} holds NaN or infinity as {weight.dtype} (from {low} to {high})"
+        )
+
+
+def _check_tie(model: Llama, held: Held, dtype: torch.dtype) -> None:
+    if "output.weight" not in held.shapes:
+        return
+    shape = tuple(model.tok_embeddings.weight.shape)
+    if held.shapes["output.weight"] != shape:
+        raise ValueError(
+            f"{held.where}: the head has shape {held.shapes['output.weight']}, but it is tied to "
+            f"an embedding of shape {shape}"
+        )
+    head = held.read("output.weight").to(device=model.output.weight.device, dtype=dtype)
+    if not torch.equal(head, model.tok_embeddings.weight):
+        raise ValueError(f"{held.where}: the head is said to be tied, but differs from embedding")
+
+
+def weights_of(model: Llama) -> dict[str, torch.Tensor]:
+    """The weights to write, under Meta's names, checked. Nothing is copied; a tied head is not
+    listed. ValueError for a model that could not be loaded again."""
+    held = {name: weight.detach() for name, weight in model.named_parameters()}
+    wanted = dict(names.shapes(model.config))
+    if unknown := sorted(held.keys() ^ wanted.keys()):
+        raise ValueError(f"this is no plain Llama: {unknown[0]} is missing, or one too many")
+    for name, shape in wanted.items():
+        if held[name].is_meta:
+            raise ValueError(f"{name} has no values: the model is on the meta device")
+        if tuple(held[name].shape) != shape or held[name].dtype not in FLOATS:
+            raise ValueError(
+                f"{name} is {held[name].dtype} {tuple(held[name].shape)}, not floats {shape}"
+            )
+        _check_finite(held[name], name, Path("the model"))
+    return {name: held[name] for name in wanted}
