@@ -76,7 +76,6 @@ def save(
     if tokenizer is not None and tokenizer.vocab_size > model.config.vocab_size:
         raise ValueError(_too_large("the tokenizer", tokenizer, model.config.vocab_size))
     if format in ("hf", "meta"):
-        path.mkdir(parents=True, exist_ok=True)
         if format == "hf":
             hf.write(model, path, tokenizer, max_shard_bytes)
         else:
@@ -84,7 +83,6 @@ def save(
         if tokenizer is not None:
             tokenizer.save(path / "tokenizer.model")
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = tokenizer_bin.to_bytes(tokenizer, model.config.vocab_size) if tokenizer else None
     llama2c.write(model, path, version if format == "llama2c" else 2)
     if data is not None:

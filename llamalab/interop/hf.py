@@ -19,7 +19,8 @@ from llamalab.tokenizer import BPETokenizer
 
 from . import names
 from .build import Held, weights_of, widest
-from .files import FLOATS, Fields, beside, inside, read_pickle, regular, write_json
+from .fields import Fields, write_json
+from .files import FLOATS, beside, inside, read_pickle, regular
 from .hf_config import config_json, read_config
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json",
@@ -109,6 +110,7 @@ def write(
     weights = weights_of(model)
     shards = _shards(weights, max_shard_bytes)
     files, places = set(), {}
+    folder.mkdir(parents=True, exist_ok=True)
     for number, shard in enumerate(shards, 1):
         file = f"model-{number:05}-of-{len(shards):05}.safetensors"
         file = file if len(shards) > 1 else "model.safetensors"

@@ -12,7 +12,8 @@ from llamalab.config import LlamaConfig
 from llamalab.tokenizer import BPETokenizer
 
 from .build import make_config
-from .files import FLOATS, Fields
+from .fields import Fields
+from .files import FLOATS
 
 DTYPES = [str(dtype).removeprefix("torch.") for dtype in FLOATS]
 

@@ -18,7 +18,8 @@ from llamalab.model import Llama
 
 from . import names
 from .build import Held, make_config, weights_of, widest
-from .files import FLOATS, Fields, beside, read_pickle, write_json
+from .fields import Fields, write_json
+from .files import FLOATS, beside, read_pickle
 
 SHARD = re.compile(r"consolidated\.([0-9]{2})\.pth")
 AXIS = {
@@ -122,6 +123,7 @@ def write(model: Llama, folder: Path, shards: int) -> None:
     for field in ("dim", "hidden_dim", "n_kv_heads", "vocab_size"):
         if getattr(config, field) % shards:
             raise ValueError(f"shards={shards} must divide {field}={getattr(config, field)}")
+    folder.mkdir(parents=True, exist_ok=True)
     for number in range(shards):
         piece = {name: _slice(name, weight, number, shards) for name, weight in weights.items()}
         with beside(folder / f"consolidated.{number:02}.pth") as part:

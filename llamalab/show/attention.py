@@ -19,9 +19,9 @@ def saturation(dims: Sequence[int], plain: Sequence[float], scaled: Sequence[flo
         "With it, the width makes no difference."
     )
     alt = (
-        f"Largest weight against the numbers in a head, logarithmic. Without scaling it climbs "
-        f"from {plain[0]:.2f} at D = {dims[0]} to {plain[-1]:.2f} at D = {dims[-1]}. Divided by "
-        f"the root of D it stays between {min(scaled):.2f} and {max(scaled):.2f}."
+        f"Largest weight against the numbers in a head. Without scaling it climbs from "
+        f"{plain[0]:.2f} at D = {dims[0]} to {plain[-1]:.2f} at D = {dims[-1]}. Divided by the "
+        f"root of D it is never more than {max(scaled):.2f}."
     )
     with figure(caption, alt=alt) as fig:
         axes = fig.axes
@@ -99,7 +99,7 @@ def room_on_a_card(lines: Mapping[str, tuple[float, int]], *, card: float) -> Fi
         axes = fig.axes
         for i, (name, (weights, per_token)) in enumerate(lines.items()):
             texts = [max(0.0, card - weights) / per_token / n for n in lengths]
-            words.append(f"{name} {texts[-1]:,.0f}")
+            words.append(f"{name} {int(texts[-1]):,}")
             thick = max(1.5, 6.0 - 1.5 * i)  # lines that coincide are seen through each other
             axes.plot(lengths, texts, linestyle=STYLES[i % 5], marker=MARKS[i % 5],
                       markersize=thick + 4, linewidth=thick, label=name)  # fmt: skip

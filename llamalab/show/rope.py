@@ -104,7 +104,7 @@ def drift(gaps: Mapping[str, Sequence[float]], distances: Sequence[int]) -> Figu
     """How far scores in a wrong layout are from the right ones, by distance; a line a mistake."""
     caption = (
         "A wrong layout is exactly right at distance 0, a little wrong nearby, and soon has "
-        "nothing to do with the score that the weights were made for."
+        "little to do with the score that the weights were made for."
     )
     words = [
         f"{name}: {row[0]:.2f} at distance 0, {row[-1]:.2f} at the end."

@@ -1,8 +1,11 @@
 """Small models of every shape, and a tokenizer, to write and read back."""
 
+import json
+
 import pytest
 import torch
 
+from llamalab import interop
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
 from llamalab.tokenizer import BPETokenizer
@@ -47,3 +50,47 @@ def same(a, b):
 @pytest.fixture(name="same")
 def _same():
     return same
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def edit():
+    """Change fields of a JSON file."""
+    return _edit
+
+
+@pytest.fixture
+def refused():
+    """load(path) must end with a ValueError whose text holds all of these."""
+    return _refused
+
+
+def _edit(path, **fields):
+    found = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**found, **fields}), encoding="utf-8")
+
+
+def _refused(path, *words, error=ValueError):
+    with pytest.raises(error) as caught:
+        interop.load(path)
+    for word in words:
+        assert str(word) in str(caught.value), str(caught.value)
+
+
+@pytest.fixture
+def hf(small, tmp_path):
+    interop.save(small(), tmp_path / "hf")
+    return tmp_path / "hf"
+
+
+@pytest.fixture
+def meta(small, tmp_path):
+    interop.save(small(), tmp_path / "meta", format="meta", shards=2)
+    return tmp_path / "meta"

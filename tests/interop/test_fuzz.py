@@ -16,7 +16,7 @@ import torch
 
 from llamalab import interop
 
-RUNS = 700  # for each of the files below
+RUNS = 400  # for each of the files below
 SIZES = dict(dim=8, n_layers=1, n_heads=2, n_kv_heads=1, multiple_of=8, max_seq_len=8)
 RAW = ("-1", "0", "1", "2", "3", "7", "2147483648", "1" + "0" * 30, "1e400", "-1e400", "NaN",
        "Infinity", "true", "false", "null", '"8"', '"float16"', '"../x"', '"/etc/passwd"',

@@ -25,14 +25,6 @@ SIZES = dict(dim=48, n_layers=3, n_heads=6, vocab_size=100, multiple_of=32, max_
 PLAIN = [name for name in VARIANTS if name != "theta"]  # what llama2.c's files can hold
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def ours(small, variant):
     return small(**SIZES, **VARIANTS[variant])
 

@@ -253,7 +253,8 @@ ROPE_ANGLES = Exercise(
 
 def apply_rope(x, cos, sin):
     cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)  # (..., T, 1, D/2): all heads turn alike
-    a, b = x.float()[..., 0::2], x.float()[..., 1::2]  # (B, T, H, D/2) each: neighbours
+    a, b = x[..., 0::2], x[..., 1::2]  # (B, T, H, D/2) each: neighbours
+    # cos and sin are float32, and a product takes the wider dtype of the two
     turned = torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1)  # (B, T, H, D/2, 2)
     return turned.flatten(-2).to(x.dtype)  # (B, T, H, D)
 
@@ -546,7 +547,8 @@ ROPE = Exercise(
         "size 1, counted from the end, serves both: all heads turn alike. Afterwards weave a and "
         "b together again, so that each pair has its old seats.",
         "Slices with step 2 take the pair apart. Stack the two results along a new last axis and "
-        "flatten the last two axes: that weaves. float32 in between, x's own dtype at the end.",
+        "flatten the last two axes: that weaves. A float32 table widens 16-bit numbers by itself when "
+        "it multiplies them; going back to x's own dtype is your part.",
     ),
 )
 

@@ -405,8 +405,8 @@ def attention(q, k, v, mask=None):
 def _attention_probes():
     """Six heads on 2, on 3, on 6 and on 1; T = S, T < S and T = 1; masks for all and for each
     row, one of which lets queries look ahead; a batch as large as the heads; scores of several
-    hundred; a gradient. In half precision one key wins by far, or two draw, so that the answer
-    is the same however it is rounded on the way."""
+    hundred; a gradient. In half precision one key wins by so much that the answer is the same
+    however it is rounded on the way."""
     g = _seeded(41)
 
     def probe(B, T, S, H, n_kv, D, scale=1.0):
@@ -426,20 +426,15 @@ def _attention_probes():
         return (column <= asking) & (column >= empty) | (column == asking)  # (B, T, S)
 
     def clear(T, S, n_kv, H, D, dtype):
-        """Keys along single axes: a score is either 0 or at least 20."""
-        k = 8 * F.one_hot(torch.randint(D, (2, S, n_kv), generator=g), D)
+        """Each key lies along an axis of its own and each query along one that it may see: its
+        score is 24 * 24 / root D, and all others are 0."""
+        axes = torch.rand(2, n_kv, D, generator=g).argsort(-1)[..., :S].transpose(1, 2)
+        k = 24 * F.one_hot(axes, D)  # (B, S, n_kv, D)
         v = torch.randint(-9, 10, (2, S, n_kv, D), generator=g)
-        turn = torch.arange(H).view(1, 1, H) // (H // n_kv)
-        at = torch.arange(S - T, S).view(1, T, 1)
-        aim = torch.rand(2, T, H, generator=g) * (at + 1)
-        rows = torch.arange(2)[:, None, None]
-        q = k[rows, aim.long(), turn.expand(2, T, H)]  # each asks for a key that it may see
-        k, v = k.clone(), v.clone()
-        for s in range(1, S):  # a key that came before comes no more: or two would draw
-            seen = (k[:, :s] == k[:, s : s + 1]).all(-1).any(1)  # (2, n_kv)
-            first = (k[:, :s] == k[:, s : s + 1]).all(-1).float().argmax(1)
-            for b, h in seen.nonzero().tolist():
-                v[b, s, h] = v[b, first[b, h], h]
+        owner = (torch.arange(H) // (H // n_kv)).expand(2, T, H)
+        position = torch.arange(S - T, S).view(1, T, 1)
+        aim = (torch.rand(2, T, H, generator=g) * (position + 1)).long()
+        q = k[torch.arange(2)[:, None, None], aim, owner]  # (B, T, H, D)
         return q.to(dtype), k.to(dtype), v.to(dtype)
 
     learned = [x.requires_grad_() for x in probe(2, 3, 3, 6, 2, 5)]
