@@ -547,8 +547,8 @@ ROPE = Exercise(
         "size 1, counted from the end, serves both: all heads turn alike. Afterwards weave a and "
         "b together again, so that each pair has its old seats.",
         "Slices with step 2 take the pair apart. Stack the two results along a new last axis and "
-        "flatten the last two axes: that weaves. A float32 table widens 16-bit numbers by itself when "
-        "it multiplies them; going back to x's own dtype is your part.",
+        "flatten the last two axes: that weaves. A float32 table widens 16-bit numbers by itself "
+        "when it multiplies them; going back to x's own dtype is your part.",
     ),
 )
 

@@ -403,7 +403,7 @@ def attention(q, k, v, mask=None):
 
 
 def _attention_probes():
-    """Six heads on 2, on 3, on 6 and on 1; T = S, T < S and T = 1; masks for all and for each
+    """Six heads on 2, 3 and 1, four on 4 and 2; T = S, T < S and T = 1; masks for all and for each
     row, one of which lets queries look ahead; a batch as large as the heads; scores of several
     hundred; a gradient. In half precision one key wins by so much that the answer is the same
     however it is rounded on the way."""

@@ -352,8 +352,8 @@ SWIGLU = Exercise(
         ),
         Misconception(
             takes_w2_for_up,
-            "You read the numbers as gate, up, down. Meta's are w1 gate, w3 up, w2 down: w2 "
-            "kept its name from the days of two matrices, and w3 is the newcomer.",
+            "You read the numbers as gate, up, down. Meta's are w1 gate, w2 down, w3 up: think of "
+            "the old layer's w1 and w2, with w3 as the newcomer.",
         ),
         Misconception(
             silu_on_both,
