@@ -5,6 +5,7 @@ needs it. Matrices that split their outputs are cut along axis 0 (wq, wk, wv, w1
 that split their inputs along axis 1 (wo, w2, and the embedding); norms are in every file.
 params.json of Llama 2 says vocab_size -1 and knows no context, theta or tie; 4,096, 10,000 and
 untied are meant. Saving adds these as keys, so that a model comes back as it was.
+One file stays mapped into memory; several are merged into a copy, weight by weight.
 Source: Meta's model.py and llama2.c's export.py.
 """
 

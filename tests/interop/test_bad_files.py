@@ -1,6 +1,5 @@
 """Damaged shards of Meta's and files of llama2.c; models and tokenizers that cannot be saved."""
 
-import json
 import re
 import struct
 
@@ -43,20 +42,6 @@ def test_one_shard_of_two(refused, meta):
 def test_sizes_that_cannot_be_cut(shards, field, small, tmp_path):
     with pytest.raises(ValueError, match=f"shards={shards} must divide {field}"):
         interop.save(small(), tmp_path / "x", format="meta", shards=shards)
-
-
-def test_as_meta_wrote_it(small, same, tmp_path):
-    """8 files, vocab_size -1, no context, theta or hidden size, and the table rope.freqs."""
-    model = small(dim=64, n_heads=16, n_kv_heads=8, max_seq_len=4096, multiple_of=32)
-    interop.save(model, tmp_path, format="meta", shards=8)
-    for path in tmp_path.glob("*.pth"):
-        torch.save({**torch.load(path, weights_only=True), "rope.freqs": torch.ones(2)}, path)
-    params = {"dim": 64, "multiple_of": 32, "n_heads": 16, "n_kv_heads": 8, "n_layers": 2,
-              "norm_eps": 1e-05, "vocab_size": -1}  # fmt: skip
-    (tmp_path / "params.json").write_text(json.dumps(params), encoding="utf-8")
-    again, _ = interop.load(tmp_path)
-    same(model, again)
-    assert again.config == model.config
 
 
 # --- llama2.c -------------------------------------------------------------------------------------
