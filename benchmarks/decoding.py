@@ -50,6 +50,7 @@ def main() -> None:
     import transformers
 
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     generator = torch.Generator().manual_seed(0)
     config = LlamaConfig.from_name("tales")
     model = Llama(config, generator=generator).eval()
@@ -58,7 +59,7 @@ def main() -> None:
         save(model, folder, format="hf")
         peers = {
             kind: transformers.AutoModelForCausalLM.from_pretrained(
-                folder, attn_implementation=kind, dtype=torch.float32
+                folder, attn_implementation=kind
             ).eval()
             for kind in ("eager", "sdpa")
         }

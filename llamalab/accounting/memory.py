@@ -105,7 +105,8 @@ def memory_plan(
 def refuse_if_too_large(
     config: LlamaConfig, bytes_per_parameter: float, *, available: int | None = None
 ) -> None:
-    """MemoryError, with the numbers and the ways out, if the weights alone do not fit."""
+    """MemoryError, with the numbers and the ways out, if the weights alone do not fit. What using
+    the model takes besides, its cache, is said too."""
     parameters = count_parameters(config)["total"]
     need = int(parameters * bytes_per_parameter)
     available = available_memory() if available is None else available
@@ -113,10 +114,13 @@ def refuse_if_too_large(
         return
     smaller = [f"{name} ({_gib(int(parameters * size))})" for name, size in BYTES.items()
                if size < bytes_per_parameter and parameters * size <= available]  # fmt: skip
-    ways = f"It would fit in {', '.join(smaller)}." if smaller else "No format here is that small."
+    ways = f"They would fit in {', '.join(smaller)}." if smaller else "No format is small enough."
+    cache = kv_cache_bytes(config, config.max_seq_len)
     raise MemoryError(
         f"the weights of this model ({parameters:,} parameters at {bytes_per_parameter:g} bytes) "
-        f"need {_gib(need)}, and {_gib(available)} are free. {ways} Nothing has been read."
+        f"need {_gib(need)}, and {_gib(available)} are free. {ways} Beside them a 16-bit cache of "
+        f"all {config.max_seq_len:,} tokens takes {_gib(cache)}, a smaller context less "
+        f"(memory_plan has the rest). Nothing has been read."
     )
 
 

@@ -65,7 +65,7 @@ def build_model(
     if dtype not in FLOATS:
         raise ValueError(f"dtype={dtype} is none that a model can compute in: {FLOATS}")
     _check_shapes(held)
-    refuse_if_too_large(config, dtype.itemsize)
+    refuse_if_too_large(config, dtype.itemsize, available=_free_on(device))
     with torch.device("meta"):
         model = Llama(config, parts)
     for name, _ in names.shapes(config):
@@ -76,6 +76,13 @@ def build_model(
         model.output.weight = model.tok_embeddings.weight
         _check_tie(model, held, dtype)
     return model.to(device)  # the weights are there; this moves the table of angles
+
+
+def _free_on(device: torch.device | str) -> int | None:
+    """Bytes free on a GPU, to which weights go one by one; None: what this machine has."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return None
 
 
 def _put(model: nn.Module, name: str, weight: nn.Parameter) -> None:

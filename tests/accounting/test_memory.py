@@ -90,10 +90,10 @@ def test_refusal_says_the_numbers_and_the_ways_out():
     config = LlamaConfig.from_name("llama-2-70b")
     with pytest.raises(MemoryError) as caught:
         memory.refuse_if_too_large(config, 2, available=100 * GIB)
-    for words in ("68,976,648,192", "128.48 GiB", "100.00 GiB", "q8_0", "q4_0"):
+    for words in ("68,976,648,192", "128.48 GiB", "100.00 GiB", "q8_0", "q4_0", "1.25 GiB"):
         assert words in str(caught.value)
     memory.refuse_if_too_large(config, 2, available=129 * GIB)
-    with pytest.raises(MemoryError, match="No format"):
+    with pytest.raises(MemoryError, match="No format is small enough"):
         memory.refuse_if_too_large(config, 2, available=GIB)
 
 

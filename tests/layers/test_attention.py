@@ -8,7 +8,7 @@ from llamalab.layers import attention, attention_slowly
 from llamalab.layers.attention import causal_mask
 
 HEADS = [(6, 6), (6, 3), (6, 2), (6, 1), (16, 4)]  # multi-head, grouped twice, multi-query, 4 of 4
-LENGTHS = [(5, 5), (3, 7), (1, 6), (1, 1)]  # a text, new tokens after a cache, one of them
+LENGTHS = [(5, 5), (3, 7), (1, 6), (1, 1), (4, 5)]  # a text, new tokens after a cache, one of them
 DTYPES = [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.03)]
 
 
