@@ -204,5 +204,5 @@ def init_weights(
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:
     """Without a bias, and without torch's own initialisation, which would be thrown away."""
-    where = torch.get_default_device()
+    where = torch.empty(0).device  # what `with torch.device(…)` says, in every torch
     return nn.Linear(inputs, outputs, bias=False, device="meta").to_empty(device=where)

@@ -1002,9 +1002,9 @@ QUIZ = (
             ),
             Option(
                 "The head's logits are small: the model has no opinion yet. Little else",
-                "It rules out weights drawn too wide and labels that leak into the input. It says "
-                "nothing about the order of the parts, for which you need causality, an outside "
-                "model on the same weights, or both.",
+                "It rules out weights drawn too wide. It says nothing about labels that leak "
+                "into the input, nor about the order of the parts, for which you need causality, "
+                "an outside model on the same weights, or both.",
                 right=True,
             ),
             Option(
