@@ -5,8 +5,11 @@ import torch
 
 from llamalab import layers, mine
 from llamalab.config import LlamaConfig
+from llamalab.exercises import find, source
+from llamalab.layers import KVCache
 from llamalab.model import Llama, Parts
 from llamalab.trace import compare, fresh_pair, trace
+from tests.exercises.learner import cell
 
 TINY = LlamaConfig.from_name("tiny")
 TABLE = layers.rope_table(TINY.head_dim, TINY.max_seq_len, TINY.rope_theta)
@@ -146,3 +149,21 @@ def test_the_half_precision_norm_is_preferred(my_llama):
     mine.save("rms_norm_half", text.format("rms_norm_half", 2))
     assert mine.whose()["rms_norm"] == "rms_norm_half"
     assert mine.parts().rms_norm(3, None, None) == 6
+
+
+def test_the_banks_answers_make_a_whole_model(my_llama):
+    """Solve the four exercises as a learner would; their model is ours to the last step, padded
+    batches and a bfloat16 model included."""
+    for exercise in map(find, ("rms_norm_half", "rope", "attention", "swiglu")):
+        answer = cell(source.source_of(exercise.answer), **exercise.answer.__globals__)
+        assert exercise.check(answer[exercise.answer.__name__]) == exercise.points
+    assert "ours" not in mine.whose().values()
+    assert mine.compare().same
+    theirs, ours, tokens = fresh_pair(TINY, mine.parts())
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 0.01)):
+        logits = []
+        for model in (theirs.to(dtype), ours.to(dtype)):
+            cache = KVCache(TINY, 2, 24, padding=torch.tensor([5, 0]), dtype=dtype)
+            pieces = [model(piece, cache) for piece in tokens.split([9, 1, 14], dim=1)]
+            logits.append(torch.cat(pieces, dim=1)[0, 5:])
+        torch.testing.assert_close(*logits, rtol=tolerance, atol=tolerance)
