@@ -91,9 +91,7 @@ def parts():
     """The four functions of a model: the learner's where they are kept, ours elsewhere."""
     from llamalab.model import Parts
 
-    kept = set(names())
-    found = {part: next((n for n in known if n in kept), None) for part, known in PART_OF.items()}
-    return Parts(**{part: load(name) for part, name in found.items() if name})
+    return Parts(**{part: load(name) for part, name in whose().items() if name != "ours"})
 
 
 def whose() -> dict[str, str]:

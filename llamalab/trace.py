@@ -70,7 +70,9 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
             except Exception as error:
                 steps.append(Step(label, None, error))
                 raise
-            steps.append(Step(label, value.detach().clone() if _is_tensor(value) else None))
+            steps.append(
+                Step(label, value.detach().clone() if isinstance(value, torch.Tensor) else None)
+            )
             return value
 
         return call
@@ -98,10 +100,6 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
 def _note(steps: list[Step], name: str, value: torch.Tensor) -> torch.Tensor:
     steps.append(Step(name, value.detach().clone()))
     return value
-
-
-def _is_tensor(value) -> bool:
-    return isinstance(value, torch.Tensor)
 
 
 @dataclass(frozen=True)

@@ -69,15 +69,16 @@ def causal_mask(T: int, S: int, device: torch.device | str = "cpu") -> torch.Ten
 
 
 def _check(q, k, v, mask) -> None:
-    sizes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
     if q.ndim != 4 or k.ndim != 4 or k.shape != v.shape:
-        raise ValueError(f"q must be (B, T, H, D), k and v both (B, S, n_kv, D); given {sizes}")
+        says = "q must be (B, T, H, D), k and v both (B, S, n_kv, D)"
+        raise ValueError(f"{says}; given {_sizes(q, k, v)}")
     if q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
-        raise ValueError(f"batch and head_dim of q and k must be equal; given {sizes}")
+        says = "batch and head_dim of q and k must be equal"
+        raise ValueError(f"{says}; given {_sizes(q, k, v)}")
     if q.shape[2] % k.shape[2]:
         raise ValueError(f"n_kv={k.shape[2]} must divide the {q.shape[2]} query heads")
     if q.shape[1] > k.shape[1]:
-        raise ValueError(f"{q.shape[1]} queries, but only {k.shape[1]} keys: {sizes}")
+        raise ValueError(f"{q.shape[1]} queries, but only {k.shape[1]} keys: {_sizes(q, k, v)}")
     if mask is not None:
         fits = ((q.shape[1], k.shape[1]), (q.shape[0], q.shape[1], k.shape[1]))
         if mask.dtype != torch.bool or tuple(mask.shape) not in fits:
@@ -85,3 +86,8 @@ def _check(q, k, v, mask) -> None:
                 f"the mask must be True/False of shape (T, S) = {fits[0]} or (B, T, S) = "
                 f"{fits[1]}; it is {mask.dtype} {tuple(mask.shape)}"
             )
+
+
+def _sizes(q, k, v) -> str:
+    """For the words of an error: made only then, since every token comes through here."""
+    return f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
