@@ -1,0 +1,167 @@
+"""Text as one long row of ids on disk, and batches cut out of it in a seeded order.
+
+    <s> the first document </s> <s> the second … </s>          packed, nothing is padding
+
+The row is a .npy file, mapped into memory: it may be larger than memory, and numpy opens it
+anywhere. Window i holds the T + 1 ids from i T on: T inputs and, one further, T targets. Each epoch
+visits every window once, in an order of its own that depends on the seed and the epoch alone: so a
+position, one number, is all that a resumed run needs to go on with the batch that would have come.
+A window may begin in the middle of a document, and sees the end of the one before: Llama 2's
+pretraining packs like this too, as far as is published.
+"""
+
+import codecs
+import io
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from llamalab.interop.files import beside
+from llamalab.tokenizer import BPETokenizer
+
+HEADER = 128  # bytes of a .npy header for one long row
+
+
+def write_tokens(
+    path: str | os.PathLike, documents: Iterable[str | Iterable[str]], tokenizer: BPETokenizer
+) -> int:
+    """Encode documents into `path`, a .npy of 16- or 32-bit ids; how many ids there are. A document
+    is a text, or chunks of one that does not fit into memory. ValueError if there is nothing to
+    write; an older file then stays as it was."""
+    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
+    count = 0
+    with beside(Path(path)) as part:
+        with open(part, "wb") as file:
+            file.write(bytes(HEADER))
+            for document in documents:
+                chunks = [document] if isinstance(document, str) else document
+                start, held = file.tell(), 0
+                for ids in tokenizer.encode_stream(chunks, bos=True, eos=True):
+                    file.write(np.asarray(ids, dtype).tobytes())
+                    held += len(ids)
+                if held <= 2:  # an empty document teaches nothing
+                    file.seek(start)
+                    held = 0
+                count += held
+            file.truncate()
+            file.seek(0)
+            fields = {"descr": dtype.str, "fortran_order": False, "shape": (count,)}
+            np.lib.format.write_array_header_1_0(file, fields)
+            assert file.tell() == HEADER
+            file.flush()
+            os.fsync(file.fileno())
+        if count == 0:
+            raise ValueError("there is no text in the documents: nothing to train on")
+    return count
+
+
+def read_tokens(path: str | os.PathLike) -> np.ndarray:
+    """The row of ids, mapped into memory. ValueError if the file is cut short or another thing."""
+    try:
+        tokens = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no token file {path}") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is no whole token file: {error}") from None
+    if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype.kind not in "ui":
+        raise ValueError(f"{path} must hold one row of whole numbers")
+    return tokens
+
+
+def documents(
+    path: str | os.PathLike, *, by_line: bool = False
+) -> Iterator[str | Iterator[str]]:
+    """The documents of a UTF-8 text: the whole file, in chunks; or each of its lines, as in the
+    tales. ValueError names the place of a byte that is no UTF-8."""
+    if not by_line:
+        yield _chunks(Path(path))
+        return
+    held = ""
+    for chunk in _chunks(Path(path)):
+        *lines, held = (held + chunk).split("\n")
+        yield from lines
+    if held:
+        yield held
+
+
+def _chunks(path: Path) -> Iterator[str]:
+    """A file's text, a million bytes at a time; every kind of line end becomes a newline."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    with open(path, "rb") as file:
+        while True:
+            place, block = file.tell(), file.read(2**20)
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                at = place + len(block) - len(error.object) + error.start
+                raise ValueError(
+                    f"{path} is not UTF-8: byte {at:,} is {error.object[error.start]:#04x}. "
+                    f"Open it in an editor and save it as UTF-8"
+                ) from None
+            text = newlines.decode(text, final=not block)
+            yield text.removeprefix("\ufeff") if place == 0 else text
+            if not block:
+                return
+
+
+class Batches:
+    """Batches (batch_size, seq_len + 1) of int64 ids without end. `position` is the number of the
+    next batch; set it to go on elsewhere. ValueError if not even one window fits."""
+
+    def __init__(self, tokens: np.ndarray, batch_size: int, seq_len: int, *, seed: int = 0):
+        if batch_size < 1 or seq_len < 1:
+            raise ValueError(f"batch_size={batch_size} and seq_len={seq_len} must be at least 1")
+        self.windows = (len(tokens) - 1) // seq_len
+        if self.windows < 1:
+            raise ValueError(
+                f"{len(tokens)} tokens are too few for a window of {seq_len} + 1. "
+                f"Give more text, or a smaller seq_len"
+            )
+        self.tokens, self.batch_size, self.seq_len, self.seed = tokens, batch_size, seq_len, seed
+        self.position = 0
+        self._epoch, self._order = -1, None
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        first = self.position * self.batch_size
+        rows = [self._window(row) for row in range(first, first + self.batch_size)]
+        self.position += 1
+        return torch.from_numpy(np.stack(rows).astype(np.int64))  # (B, T + 1)
+
+    @property
+    def epoch(self) -> int:
+        """How many times every window has been given out."""
+        return self.position * self.batch_size // self.windows
+
+    def _window(self, row: int) -> np.ndarray:
+        epoch, place = divmod(row, self.windows)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(hash_of(self.seed, epoch))
+            self._epoch, self._order = epoch, torch.randperm(self.windows, generator=generator)
+        start = int(self._order[place]) * self.seq_len
+        return self.tokens[start : start + self.seq_len + 1]
+
+
+def validation_batches(
+    tokens: np.ndarray, batch_size: int, seq_len: int, limit: int | None = None
+) -> list[torch.Tensor]:
+    """The windows in their order, each once, the last batch perhaps smaller; at most `limit`
+    windows, spread evenly over the row."""
+    windows = (len(tokens) - 1) // seq_len
+    if windows < 1:
+        raise ValueError(f"{len(tokens)} tokens are too few for a window of {seq_len} + 1")
+    count = windows if limit is None else min(limit, windows)
+    starts = [i * windows // count * seq_len for i in range(count)]
+    rows = [torch.from_numpy(tokens[s : s + seq_len + 1].astype(np.int64)) for s in starts]
+    return [torch.stack(rows[i : i + batch_size]) for i in range(0, count, batch_size)]
+
+
+def hash_of(seed: int, epoch: int) -> int:
+    """One seed out of two numbers: neighbouring seeds share no epoch's order."""
+    return (seed * 0x9E3779B1 + epoch * 0x85EBCA77 + 1) % 2**63

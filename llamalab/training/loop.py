@@ -1,0 +1,163 @@
+"""The training loop, as a generator: whoever iterates it trains, and may stop between two steps.
+
+    gradients of a step = those of (summed loss of all micro-batches) / (tokens counted in them)
+
+`train` changes the model and `state` (optimizer, step, tokens), yields a `StepRecord`, and does
+nothing else: notebooks draw, the command line shows a bar and saves, tests look.
+A loss or gradient that is not finite stops the run before the weights are touched.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from . import distributed
+from .losses import shift, summed_loss
+from .optim import TrainConfig, learning_rate, make_optimizer
+
+Batch = torch.Tensor | tuple[torch.Tensor, torch.Tensor]  # tokens (B, T + 1), perhaps with a mask
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step. Loss in nats a token; `tokens` seen so far; `seconds` and rate of this step;
+    `grad_norm` before clipping; `val_loss` where there was an evaluation."""
+
+    step: int
+    loss: float
+    lr: float
+    grad_norm: float
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+    val_loss: float | None = None
+
+
+@dataclass
+class TrainState:
+    """What a run knows beside the weights and its place in the data."""
+
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    tokens: int = 0
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss or the gradient is nan or infinite; the weights are those of the step before."""
+
+
+def train(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    config: TrainConfig,
+    *,
+    validation: list[Batch] | None = None,
+    state: TrainState | None = None,
+) -> Iterator[StepRecord]:
+    """Train `model` in place until `config.steps`, one record a step.
+
+    batches: tokens (B, T + 1), or (tokens, mask) with a mask (B, T + 1) over the tokens that are
+    to be predicted. With several processes each batch is the whole one, and every process takes
+    its rows. state: where to go on; None starts afresh. NonFiniteLoss stops before the weights
+    change; ValueError if the batches run out.
+    """
+    state = state or TrainState(make_optimizer(model, config))
+    device = next(model.parameters()).device
+    forward = torch.compile(model) if config.compile else model
+    batches = iter(batches)
+    model.train()
+    while state.step < config.steps:
+        start = time.perf_counter()
+        step, lr = state.step + 1, learning_rate(state.step + 1, config)
+        micro = [_take(batches, device, step, config) for _ in range(config.accumulate)]
+        everyone = int(sum(counted for *_, counted in micro))
+        if everyone == 0:
+            raise ValueError(f"step {step}: the masks count no token, there is nothing to learn")
+        loss = 0.0
+        for number, (inputs, targets, mask, _) in enumerate(micro, 1):
+            with distributed.synced(model, number == len(micro)), precision(device, config.dtype):
+                part = summed_loss(forward(inputs), targets, mask) / everyone
+                # Gradients are averaged over processes: their sum is what the loss asks for.
+                (part * distributed.world()).backward()
+            loss += part.detach()
+        loss = float(distributed.total(loss))
+        norm = distributed.clip(model, config.clip if math.isfinite(loss) else None)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            state.optimizer.zero_grad(set_to_none=True)
+            raise NonFiniteLoss(_not_finite(step, loss, norm, lr, config))
+        for group in state.optimizer.param_groups:
+            group["lr"] = lr
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        state.step, state.tokens = step, state.tokens + everyone
+        seconds = time.perf_counter() - start
+        due = step == config.steps or (config.eval_every and step % config.eval_every == 0)
+        val_loss = None
+        if validation is not None and due:
+            val_loss = evaluate(model, validation, dtype=config.dtype)
+        yield StepRecord(
+            step, loss, lr, norm, state.tokens, seconds, everyone / seconds, val_loss
+        )
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: Iterable[Batch], *, dtype: str = "float32") -> float:
+    """The loss over all counted tokens of `batches`, in nats; the model's mode stays as it was."""
+    device, was_training = next(model.parameters()).device, model.training
+    model.eval()
+    total, counted = 0.0, 0
+    try:
+        for batch in batches:
+            inputs, targets, mask, count = _ready(batch, device)
+            if len(inputs):
+                with precision(device, dtype):
+                    total = total + summed_loss(model(inputs), targets, mask).double().cpu()
+            counted += count
+    finally:
+        model.train(was_training)
+    total = float(distributed.total(torch.as_tensor(total, dtype=torch.float64)))
+    if counted == 0:
+        raise ValueError("there is no token to evaluate on")
+    return total / float(counted)
+
+
+def precision(device: torch.device, dtype: str):
+    """Matrix products in `dtype`, sums and weights in float32."""
+    if dtype == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, dtype))
+
+
+def _take(batches: Iterator[Batch], device, step: int, config: TrainConfig):
+    try:
+        return _ready(next(batches), device)
+    except StopIteration:
+        raise ValueError(
+            f"the batches ran out in step {step} of {config.steps}: a step takes "
+            f"{config.accumulate}. Give more of them, or fewer steps"
+        ) from None
+
+
+def _ready(batch: Batch, device: torch.device):
+    """Inputs, targets and mask of this process's rows, and the tokens counted in all rows."""
+    tokens, mask = (batch, None) if isinstance(batch, torch.Tensor) else batch
+    inputs, targets = shift(tokens)
+    mask = None if mask is None else shift(mask)[1]
+    counted = targets.numel() if mask is None else mask.sum().item()
+    mine = distributed.rows(len(tokens))
+    parts = (inputs[mine], targets[mine], None if mask is None else mask[mine])
+    return *(None if p is None else p.to(device, non_blocking=True) for p in parts), counted
+
+
+def _not_finite(step: int, loss: float, norm: float, lr: float, config: TrainConfig) -> str:
+    return (
+        f"step {step}: the loss is {loss} and the gradient's length {norm}, so no step was taken "
+        f"and the weights are those of step {step - 1}. Look at the rate (now {lr:.2g}, peak "
+        f"{config.lr:.2g}: try a third), the warm-up ({config.warmup_steps} steps), the deviation "
+        f"of the fresh weights, and this step's batch; on dtype {config.dtype}, try float32"
+    )
