@@ -71,9 +71,7 @@ def read_tokens(path: str | os.PathLike) -> np.ndarray:
     return tokens
 
 
-def documents(
-    path: str | os.PathLike, *, by_line: bool = False
-) -> Iterator[str | Iterator[str]]:
+def documents(path: str | os.PathLike, *, by_line: bool = False) -> Iterator[str | Iterator[str]]:
     """The documents of a UTF-8 text: the whole file, in chunks; or each of its lines, as in the
     tales. ValueError names the place of a byte that is no UTF-8."""
     if not by_line:

@@ -106,3 +106,14 @@ def clip(model: nn.Module, longest: float | None) -> float:
         return float("nan")
     norm = nn.utils.clip_grad_norm_(model.parameters(), longest)
     return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+
+def anyone(flag: bool) -> bool:
+    """Whether any process says so: all then do the same."""
+    return bool(flag) if not active() else float(total(torch.tensor(float(flag)))) > 0
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    if active():
+        dist.barrier()

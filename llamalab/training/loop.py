@@ -100,9 +100,7 @@ def train(
         val_loss = None
         if validation is not None and due:
             val_loss = evaluate(model, validation, dtype=config.dtype)
-        yield StepRecord(
-            step, loss, lr, norm, state.tokens, seconds, everyone / seconds, val_loss
-        )
+        yield StepRecord(step, loss, lr, norm, state.tokens, seconds, everyone / seconds, val_loss)
 
 
 @torch.no_grad()

@@ -41,7 +41,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.warmup_steps is None:
             object.__setattr__(self, "warmup_steps", min(2000, self.steps // 20))
-        for name, least in (("steps", 1), ("warmup_steps", 0), ("accumulate", 1), ("eval_every", 0)):
+        least_of = {"steps": 1, "warmup_steps": 0, "accumulate": 1, "eval_every": 0}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")

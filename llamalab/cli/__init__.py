@@ -2,6 +2,9 @@
 
     llamalab lab        opens the course in JupyterLab
     llamalab doctor     checks this installation
+    llamalab train      trains a model, here or over several processes    (`cli.train`)
+    llamalab generate   lets a model write                                (`cli.use`)
+    llamalab info       says what a checkpoint or a run holds             (`cli.use`)
 
 What a command does stands elsewhere; heavy imports wait inside the commands, so that --help is
 quick. Nothing here reaches the network: JupyterLab serves on this machine only, unless --ip says
@@ -15,6 +18,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .train import train
+from .use import generate, info
 
 FIRST = Path("notebooks", "00_start_here.ipynb")
 
@@ -92,9 +98,14 @@ def doctor() -> None:
     raise typer.Exit(0 if report.ok else 1)
 
 
+app.command(name="train")(train)
+app.command(name="generate")(generate)
+app.command(name="info")(info)
+
+
 def find_course(start: Path) -> Path | None:
     """The folder that holds the notebooks: `start`, one above it, or the package's own checkout."""
-    for folder in (start, *start.parents, Path(__file__).resolve().parents[1]):
+    for folder in (start, *start.parents, Path(__file__).resolve().parents[2]):
         if (folder / FIRST).is_file():
             return folder
     return None

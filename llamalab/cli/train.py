@@ -1,0 +1,304 @@
+"""`llamalab train`: a run in a folder, with a bar, until it is done, stopped or killed."""
+
+import contextlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import explained
+
+Number = Annotated[int | None, typer.Option()]
+
+
+def _option(help: str, *names: str):
+    return typer.Option(*names, help=help, show_default=False)
+
+
+@explained
+def train(
+    out: Annotated[Path, _option("Folder of the run; made if it is not there.")],
+    text: Annotated[
+        list[Path] | None,
+        _option("A UTF-8 text to learn; may be given several times. Without it: the tales."),
+    ] = None,
+    lines: Annotated[
+        bool | None, _option("Each line of the texts is a document, not each file.", "--lines")
+    ] = None,
+    stories: Annotated[
+        int | None, _option("How many tales to tell, if there is no text (default 20,000).")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        _option("The model's shape by name (default tales: 2.7 million parameters)."),
+    ] = None,
+    dim: Annotated[int | None, _option("Width, instead of the preset's.")] = None,
+    n_layers: Annotated[int | None, _option("Layers, instead of the preset's.")] = None,
+    n_heads: Annotated[int | None, _option("Query heads, instead of the preset's.")] = None,
+    n_kv_heads: Annotated[int | None, _option("KV heads, instead of the preset's.")] = None,
+    tokenizer: Annotated[
+        Path | None,
+        _option("A SentencePiece .model (default: learned from the text)."),
+    ] = None,
+    steps: Annotated[int | None, _option("Steps of the optimizer (default 600).")] = None,
+    batch_size: Annotated[
+        int | None, _option("Rows of a micro-batch, over all processes (default 16).")
+    ] = None,
+    seq_len: Annotated[int | None, _option("Tokens of a row (default 256).")] = None,
+    accumulate: Annotated[
+        int | None, _option("Micro-batches of a step: a larger batch in the same memory (1).")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        _option("Peak learning rate (default 3e-3; Llama 2 7B, 4,096 wide, took 3e-4)."),
+    ] = None,
+    warmup_steps: Annotated[
+        int | None, _option("Steps up to the peak (default: a twentieth, at most 2,000).")
+    ] = None,
+    seed: Annotated[int | None, _option("Of the fresh weights and of the order (0).")] = None,
+    dtype: Annotated[
+        str | None,
+        _option("float32 or bfloat16 for the matrix products (default: what is faster here)."),
+    ] = None,
+    compile: Annotated[
+        bool | None,
+        _option(
+            "torch.compile: half a minute or more before the first step (default: on a GPU only).",
+            "--compile/--no-compile",
+        ),
+    ] = None,
+    hold_out: Annotated[
+        float | None, _option("Share of the tokens kept apart for validation (default 0.05).")
+    ] = None,
+    save_every: Annotated[int | None, _option("Steps between checkpoints (default 100).")] = None,
+    eval_every: Annotated[int | None, _option("Steps between validations (default 100).")] = None,
+    parallel: Annotated[
+        str | None, _option("Under torchrun: ddp (a whole model each) or fsdp (a part each).")
+    ] = None,
+    device: Annotated[
+        str | None, _option("cpu, cuda or mps (default: the fastest that is here).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in OUT, to the same bits.")
+    ] = False,
+) -> None:
+    """Train a Llama 2 from random numbers, on the course's tales or on your own text.
+
+    A first try, about two minutes on two cores: llamalab train --out my_run --steps 300
+
+    On your own text: llamalab train --out my_book --text book.txt. Any UTF-8 text will do, larger
+    than memory too; a tokenizer is learned from it first.
+
+    The recipe is Llama 2's: AdamW, warm-up, cosine down to a tenth, gradients clipped to 1.
+    OUT then holds the checkpoints, a log of losses (losses.jsonl) and at the end the model itself,
+    in Hugging Face's layout, with its tokenizer: llamalab generate my_run.
+
+    Ctrl+C stops after the step, and saves. After that, or a crash, or a power cut:
+    llamalab train --out my_run --resume. The losses are then those of a run that never stopped.
+
+    On several processes or GPUs: torchrun --nproc-per-node 2 -m llamalab train --out my_run
+    """
+    given = dict(locals())
+    from llamalab.training import distributed
+
+    if distributed.launched():
+        _quiet_unless_first()
+    device = device or _choice().device
+    place = distributed.begin(device) if distributed.launched() else device
+    try:
+        run = _resumed(out, given, place) if resume else _begun(given, place)
+        _say(run)
+        with _stopping(run):
+            _follow(run)
+        _say_the_end(run)
+    except RuntimeError as error:
+        if distributed.active() and _lost(error):
+            raise ValueError(
+                f"another process of this run has ended, so this one cannot go on. The last whole "
+                f"checkpoint is in {out / 'checkpoints'}; start again with --resume"
+            ) from None
+        raise
+    finally:
+        distributed.end()
+
+
+def _begun(given: dict, device):
+    from dataclasses import replace
+
+    from llamalab.config import LlamaConfig
+    from llamalab.training import TrainConfig
+    from llamalab.training.run import Plan, begin
+
+    def asked(*names: str) -> dict:
+        return {name: given[name] for name in names if given[name] is not None}
+
+    config = LlamaConfig.from_name(given["preset"] or "tales")
+    shape = asked("dim", "n_layers", "n_heads", "n_kv_heads")
+    if shape:
+        if shape.get("dim", config.dim) != config.dim:
+            shape["hidden_dim"] = None  # by Meta's rule, from the new width
+        config = replace(config, **shape)
+    recipe = asked("steps", "lr", "warmup_steps", "accumulate", "eval_every", "dtype", "compile")
+    usual = {"steps": 600, "lr": 3e-3, "eval_every": 100, "dtype": _choice().dtype,
+             "compile": str(device).startswith("cuda")}  # fmt: skip
+    plan = Plan(
+        train=TrainConfig(**usual | recipe),
+        **asked("batch_size", "seq_len", "seed", "hold_out", "save_every", "parallel"),
+    )
+    if (given["out"] / "run.json").exists():
+        raise ValueError(
+            f"{given['out']} holds a run already: go on with --resume, or name another folder"
+        )
+    documents, tokenizer = _texts(given, config.vocab_size)
+    return begin(given["out"], config, plan, documents, tokenizer=tokenizer, device=device)
+
+
+def _texts(given: dict, vocab_size: int):
+    """The documents and the tokenizer: given, or learned from the first millions of characters."""
+    from itertools import chain, islice
+
+    from llamalab import tales
+    from llamalab.tokenizer import BPETokenizer
+    from llamalab.training import documents
+
+    def all_of_them():
+        if not given["text"]:
+            return (story.text for story in tales.stories(given["stories"] or 20_000))
+        return chain.from_iterable(
+            documents(path, by_line=bool(given["lines"])) for path in given["text"]
+        )
+
+    if given["tokenizer"]:
+        return all_of_them(), BPETokenizer.load(given["tokenizer"])
+    typer.echo("learning a tokenizer of the text …", err=True)
+    pieces = (d if isinstance(d, str) else "".join(islice(d, 8)) for d in all_of_them())
+    return all_of_them(), BPETokenizer.train(_up_to(pieces, 8_000_000), vocab_size)
+
+
+def _up_to(texts, characters: int):
+    for text in texts:
+        yield text
+        characters -= len(text)
+        if characters < 0:
+            return
+
+
+def _resumed(out: Path, given: dict, device):
+    from llamalab.training.run import resume
+
+    fixed = {"out", "resume", "device"}
+    changed = [name for name, value in given.items() if name not in fixed and value is not None]
+    if changed:
+        options = ", ".join("--" + name.replace("_", "-") for name in changed)
+        raise ValueError(
+            f"a resumed run is the same run, and run.json in {out} says what that is: leave out "
+            f"{options}, or start another run"
+        )
+    return resume(out, device=device)
+
+
+def _follow(run) -> None:
+    """Train, under a bar: loss, tokens a second, time left, watt-hours so far."""
+    from tqdm import tqdm
+
+    from llamalab.accounting import Meter
+    from llamalab.training import distributed
+
+    meter, steps = Meter(), run.plan.train.steps
+    bar = tqdm(
+        total=steps, initial=run.state.step, unit="step", disable=distributed.rank() > 0,
+        bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} [{remaining} left]{postfix}",
+    )  # fmt: skip
+    with bar:
+        for record in run:
+            wh = meter.read().energy_wh
+            bar.set_postfix_str(
+                f"loss {record.loss:.3f}, {record.tokens_per_second:,.0f} tokens/s, ≈{wh:.2f} Wh"
+            )
+            bar.update()
+            if record.val_loss is not None and distributed.rank() == 0:
+                bar.write(
+                    f"step {record.step:>6}  loss {record.loss:.3f}  validation "
+                    f"{record.val_loss:.3f}  rate {record.lr:.2e}",
+                    file=sys.stderr,
+                )
+
+
+@contextlib.contextmanager
+def _stopping(run):
+    """Ctrl+C, or a polite kill, ends the run behind the step; a second one ends it at once."""
+
+    def stop(number, frame) -> None:
+        if run.stop:
+            raise KeyboardInterrupt
+        run.stop = True
+        typer.echo("\nstopping behind this step (once more: at once) …", err=True)
+
+    kinds = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(kind, stop) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, before):
+            signal.signal(kind, handler)
+
+
+def _say(run) -> None:
+    from llamalab.accounting import count_parameters
+    from llamalab.training import distributed
+
+    plan, config = run.plan, run.config
+    if distributed.rank():
+        return
+    where = f"from step {run.state.step}" if run.resumed else "from random numbers"
+    several = f", {distributed.world()} processes ({plan.parallel})" * (distributed.world() > 1)
+    device = next(run.model.parameters()).device
+    tokens = plan.train.steps * plan.train.accumulate * plan.batch_size * plan.seq_len
+    typer.echo(
+        f"{count_parameters(config)['total']:,} parameters {where}; "
+        f"{tokens:,} tokens to see, {len(run.batches.tokens):,} in the text\n"
+        f"on {device}{several}, products in {plan.train.dtype}"
+        f"{', compiled (the first step takes a while)' * plan.train.compile}: {_choice().why}",
+        err=True,
+    )
+
+
+def _say_the_end(run) -> None:
+    from llamalab.training import distributed
+
+    if distributed.rank():
+        return
+    if run.state.step < run.plan.train.steps:
+        typer.echo(
+            f"stopped at step {run.state.step} of {run.plan.train.steps}, and saved. "
+            f"Go on with: llamalab train --out {run.out} --resume"
+        )
+        return
+    last = json.loads((run.out / "losses.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    valid = "" if last["val_loss"] is None else f", validation {last['val_loss']:.3f}"
+    typer.echo(
+        f"done: loss {last['loss']:.3f}{valid}. The model is in {run.out}; "
+        f"let it write: llamalab generate {run.out}"
+    )
+
+
+def _choice():
+    from llamalab.device import choose_device
+
+    return choose_device()
+
+
+def _lost(error: RuntimeError) -> bool:
+    """Whether this is the end of a connection to another process, in gloo's or NCCL's words."""
+    text = str(error).lower()
+    return any(word in text for word in ("connection", "peer", "timed out", "nccl", "gloo"))
+
+
+def _quiet_unless_first() -> None:
+    import os
+
+    if os.environ.get("RANK") != "0":
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")

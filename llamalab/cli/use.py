@@ -1,0 +1,141 @@
+"""`llamalab generate` and `llamalab info`: what a model writes, and what a folder holds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import explained
+
+
+@explained
+def generate(
+    path: Annotated[
+        str,
+        typer.Argument(
+            help="A checkpoint or a run's folder, or the name of one that the course ships."
+        ),
+    ] = "tales",
+    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens to write (default: to the context's end).")
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(help="0 is greedy; 1 is the model's own odds; above is wilder.")
+    ] = 0.8,
+    top_k: Annotated[
+        int | None, typer.Option(help="Choose among the K likeliest pieces only.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="Choose among the likeliest pieces that together reach P (nucleus)."),
+    ] = None,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1: pieces that were there already are less likely.")
+    ] = 1.0,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed, the same text. Without: another each time.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="How many texts, one after the other.")] = 1,
+) -> None:
+    """Let a model write, piece by piece as it comes.
+
+    The course's own small model: llamalab generate
+
+    Your own, with a beginning: llamalab generate my_run --prompt "Mia had a red kite."
+
+    Cooler is safer and duller: --temperature 0.5. Meta's own settings for Llama 2 were
+    --temperature 0.6 --top-p 0.9.
+    """
+    from itertools import chain
+
+    import torch
+
+    from llamalab.generation import generate as ids_of
+    from llamalab.generation import stream_text
+    from llamalab.interop import load
+
+    model, tokenizer = load(_find(path), dtype=torch.float32)
+    if tokenizer is None:
+        raise ValueError(f"{path} has no tokenizer.model beside its weights: it cannot write text")
+    ids = tokenizer.encode(prompt, bos=True)
+    room = model.config.max_seq_len - len(ids)
+    generator = torch.Generator()
+    generator.seed() if seed is None else generator.manual_seed(seed)
+    for number in range(samples):
+        new = ids_of(
+            model, ids, room if max_new_tokens is None else max_new_tokens,
+            temperature=temperature, top_k=top_k, top_p=top_p,
+            repetition_penalty=repetition_penalty, stop_ids=(tokenizer.eos_id,),
+            generator=generator,
+        )  # fmt: skip
+        for piece in stream_text(tokenizer, chain(ids, new)):
+            typer.echo(piece, nl=False)
+        typer.echo("\n" if number + 1 < samples else "")
+
+
+@explained
+def info(
+    path: Annotated[
+        str, typer.Argument(help="A checkpoint, a run's folder, or a shipped model's name.")
+    ] = "tales",
+) -> None:
+    """Say what a checkpoint or a run holds: shape, parameters, memory, tokenizer, how far it is.
+
+    Works for Hugging Face and Meta folders, llama2.c files and runs of llamalab train. It reads
+    the weights once, to know that they are whole.
+    """
+    from llamalab.accounting import count_parameters, kv_cache_bytes
+    from llamalab.interop import load
+
+    found = _find(path)
+    model, tokenizer = load(found)
+    config, parts = model.config, count_parameters(model.config)
+    dtype = str(model.norm.weight.dtype).removeprefix("torch.")
+    size = sum(w.nbytes for w in dict(model.named_parameters()).values())
+    shares = ", ".join(f"{name} {n / parts['total']:.0%}" for name, n in parts.items() if n
+                       and name != "total")  # fmt: skip
+    beside = f"tokenizer of {tokenizer.vocab_size:,}" if tokenizer else "no tokenizer beside it"
+    typer.echo(
+        f"{found}\n"
+        f"shape       dim {config.dim}, {config.n_layers} layers, {config.n_heads} heads, "
+        f"{config.n_kv_heads} KV heads, hidden {config.hidden_dim}\n"
+        f"vocabulary  {config.vocab_size:,} pieces"
+        f"{', the head shares the embedding' * config.tie_embeddings}; {beside}\n"
+        f"context     {config.max_seq_len:,} tokens; a full 16-bit cache takes "
+        f"{kv_cache_bytes(config, config.max_seq_len) / 2**20:,.1f} MiB\n"
+        f"parameters  {parts['total']:,} in {dtype}, {size / 2**20:,.1f} MiB ({shares})"
+    )
+    _say_run(Path(path))
+
+
+def _find(path: str) -> Path:
+    """A checkpoint itself, a run's newest checkpoint, or the course's own by name."""
+    from llamalab import data
+    from llamalab.training import checkpoint
+
+    place = Path(path)
+    if not place.exists():
+        return data.checkpoint(path)
+    newest = checkpoint.latest(place / "checkpoints")
+    return newest if newest and not (place / "config.json").exists() else place
+
+
+def _say_run(out: Path) -> None:
+    import json
+
+    from llamalab.training.run import read_plan
+
+    if not (out / "run.json").exists():
+        return
+    _, plan, _ = read_plan(out)
+    log = out / "losses.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    if not lines:
+        typer.echo(f"run         no step of {plan.train.steps:,} yet")
+        return
+    last = json.loads(lines[-1])
+    typer.echo(
+        f"run         step {last['step']:,} of {plan.train.steps:,}, loss {last['loss']:.3f}, "
+        f"{last['tokens']:,} tokens seen, seed {plan.seed}, {plan.train.dtype}"
+    )
