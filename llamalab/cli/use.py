@@ -110,13 +110,10 @@ def info(
 
 
 def _find(path: str) -> Path:
-    """A checkpoint itself, a run's newest checkpoint, or the course's own by name."""
-    from llamalab import data
+    """What `load` is to load: a run that is not finished has its newest checkpoint."""
     from llamalab.training import checkpoint
 
     place = Path(path)
-    if not place.exists():
-        return data.checkpoint(path)
     newest = checkpoint.latest(place / "checkpoints")
     return newest if newest and not (place / "config.json").exists() else place
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from llamalab import data
 from llamalab.model import Llama, Parts
 from llamalab.tokenizer import BPETokenizer
 
@@ -28,14 +29,13 @@ def load(
     device: torch.device | str = "cpu",
     parts: Parts | None = None,
 ) -> tuple[Llama, BPETokenizer | None]:
-    """A checkpoint's model, and its tokenizer if one lies beside it.
+    """A checkpoint's model, and its tokenizer if one lies beside it. `path` may be the name of one
+    that the course ships, "tales".
 
     dtype: None keeps the stored one (int8 becomes float32). parts: the functions that the model is
     made of. ValueError says what is wrong with a file, MemoryError that it would not fit.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    path = _shipped(Path(path))
     if path.is_file():
         held = llama2c.read(path)
     elif (path / "config.json").exists():
@@ -87,6 +87,17 @@ def save(
     llama2c.write(model, path, version if format == "llama2c" else 2)
     if data is not None:
         tokenizer_bin.write(data, path.with_name("tokenizer.bin"))
+
+
+def _shipped(path: Path) -> Path:
+    """The path if there is something; else the shipped checkpoint of that name."""
+    if path.exists():
+        return path
+    known = data.checkpoints()
+    if str(path) not in known:
+        ships = f" (the course ships {', '.join(known)})" if known else ""
+        raise FileNotFoundError(f"there is no checkpoint at {path}{ships}")
+    return known[str(path)]
 
 
 def _check_option(name: str, value: object, usual: object, applies: bool, good: bool) -> None:
