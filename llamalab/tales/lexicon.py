@@ -15,6 +15,7 @@ PERSON_NOUNS |= {"sister": "f", "brother": "m"}
 KIN = {word: "f" for word in "mother grandmother aunt woman queen".split()}
 KIN |= {word: "m" for word in "father grandfather uncle man king".split()}
 ROLES = {helper.noun: helper.gender for helper in world.HELPERS}
+GENDER = PERSON_NOUNS | KIN | ROLES
 TOYS = {toy.noun for toy in world.TOYS}
 BEASTS = {noun for _, noun in world.ANIMALS}
 ADJECTIVES = set(world.ADJECTIVES)
@@ -24,7 +25,8 @@ PLACES = {place.noun for place in world.PLACES}
 
 PRONOUNS = {word: "f" for word in ("she", "her", "hers", "herself")}
 PRONOUNS |= {word: "m" for word in ("he", "him", "his", "himself")}
-SPEAK = set("said asked cried called whispered shouted laughed begged told lied answered".split())
+DANGLING = set("and or but because the a an of to with at by from for".split())  # no last words
+JOINTS = set("because when until while that so as if than but what where before after".split())
 MOVES = set(
     "went walked ran go came come crossed followed hurried climbed set off reached carried brought"
     " took led rode flew back home way moved returned road path".split()
@@ -102,7 +104,37 @@ UNKIND = _deeds(
 )
 AMENDS = re.compile(r"\b(?:(?:i am|am so|said) sorry|forgave|told the truth)\b")
 
-ALSO = "kindly slowly quickly beautiful nice wonderful friends everybody suddenly finally because"
+ALSO = """
+    sister brother mummy daddy mum dad baby parents family king queen uncle aunt people man
+    woman men women friends children dog cat cats dogs bird horse cow sheep fish flower
+    flowers tree trees sun moon star stars sky cloud clouds rain snow wind night evening
+    morning noon afternoon today tomorrow yesterday spring summer autumn winter week month
+    year hour minute time times and or but so because when while if then that this these those
+    who whose which what where why how very much more most many few some any all each every
+    both other another same such own only too also still again already always never often
+    sometimes once twice soon later now suddenly finally kindly slowly quickly carefully
+    gently loudly quietly softly together away back home here there up down in out on off over
+    under near far through across behind between around along is are was were be been being am
+    do does did done have has had can could will would shall should must may might not no yes
+    please thank thanks sorry hello goodbye okay say says see sees saw seen look looks looked
+    find finds found go goes went gone come comes came get gets got give gives gave take takes
+    took make makes made know knows knew think thinks thought want wants wanted wish wished
+    like likes liked love loves loved need needs needed help helps helped play plays played
+    run runs ran walk walks walked sit sits sat stand stands stood sleep slept eat eats ate
+    drink drank hear heard feel feels felt try tries tried ask asks asked tell tells told call
+    calls called cry cries cried laugh laughs laughed smile smiles smiled jump jumped fall
+    falls fell break breaks broke broken lose loses lost keep keeps kept hold holds held hide
+    hides hid share shares shared hug hugs hugged thanked open opened close closed carry
+    carried bring brings brought put puts let lets leave leaves left turn turned stop stopped
+    start started wait waited follow followed climb climbed wear wears wore throw threw catch
+    caught push pushed good better best bad worse worst big bigger small little old new young
+    long short tall high low nice kind mean happy sad angry afraid scared brave tired hungry
+    cold warm hot wet dry dark bright beautiful wonderful strong weak fast slow hard soft easy
+    full empty right wrong sure ready alone one two three four five six seven eight nine ten
+    first second third last next half it its they them their theirs we us our ours you your
+    yours me my mine i himself herself itself everyone everybody someone somebody nobody
+    anyone nothing something everything anything
+"""
 
 
 def _words() -> frozenset[str]:

@@ -27,6 +27,7 @@ class Reader:
         self.tokens: list[str] = TOKEN.findall(text)
         self.words = [token.lower() for token in self.tokens]
         self.sentence, self.spoken = self._marks()
+        self.names = [self._is_name(place) for place in range(len(self.tokens))]
         self.people: dict[str, str | None] = {}  # name -> gender, in the order of introduction
         self.shown: dict[str, set[str | None]] = {}  # noun -> the adjectives it was shown with
         self.places: list[str] = []  # the last one is where we are
@@ -35,10 +36,12 @@ class Reader:
         self.complaints: list[str] = []
         self.named = self._people_by_sentence()
         self._walk()
-        self._speakers()
+        self._themselves()
 
     def share(self, kind: str) -> float:
-        """The share of mentions that are right, 0 … 1."""
+        """The share of mentions that are right, 0 … 1; 0 if nobody is named at all."""
+        if kind == "names" and not self.mentions[kind]:
+            return 0.0
         return 1 - min(1.0, self.wrong[kind] / max(1, self.mentions[kind]))
 
     def unknown_words(self) -> list[str]:
@@ -73,6 +76,9 @@ class Reader:
         return self.words[place] if 0 <= place < len(self.words) else ""
 
     def is_name(self, place: int) -> bool:
+        return place < len(self.names) and self.names[place]
+
+    def _is_name(self, place: int) -> bool:
         """A name of this world, or a capital letter inside a sentence on an unknown word."""
         token = self.tokens[place].removesuffix("'s")
         if token in world.GENDER:
@@ -83,13 +89,9 @@ class Reader:
 
     def _gender(self, place: int) -> str | None:
         """The gender of the person that this word names: by name, role or kin; "?" if unknown."""
-        word = self.words[place].removesuffix("'s")
-        for known in (lexicon.ROLES, lexicon.KIN, lexicon.PERSON_NOUNS):
-            if known.get(word):
-                return known[word]
-        if self.is_name(place):
+        if self.names[place]:
             return world.GENDER.get(self.tokens[place].removesuffix("'s"), "?")
-        return None
+        return lexicon.GENDER.get(self.words[place].removesuffix("'s"))
 
     def _people_by_sentence(self) -> list[list[tuple[int, str]]]:
         found: list = [[] for _ in range((self.sentence or [0])[-1] + 1)]
@@ -160,7 +162,7 @@ class Reader:
         before = [sex for spot, sex in self.named[here] if spot < place and not self.spoken[spot]]
         if word in ("himself", "herself"):  # means somebody in its own sentence
             near = before
-        elif self.word(place + 1) in lexicon.PERSON_NOUNS and self.is_name_at(place + 2):
+        elif self.word(place + 1) in lexicon.PERSON_NOUNS and self.is_name(place + 2):
             near = before + self._back(here, REACH)  # "her friend Tom": not Tom himself
         elif word in ("he", "she") and before and not fits & set(before):
             # a subject that skips somebody nearer: "Mia was sad, and he ..."
@@ -171,9 +173,6 @@ class Reader:
             self.named[here].append((place, gender))
         else:
             self.complain("names", f'"{word}" in sentence {here + 1} is nobody who was just named.')
-
-    def is_name_at(self, place: int) -> bool:
-        return place < len(self.tokens) and self.is_name(place)
 
     def _back(self, here: int, reach: int) -> list[str]:
         return [sex for one in self.named[max(0, here - reach) : here] for _, sex in one]
@@ -212,8 +211,11 @@ class Reader:
                 self.complain("things", f"the story jumps to the {noun}.")
         self.places.append(noun)
 
-    def _speakers(self) -> None:
-        """Nobody calls themselves by name: "Thank you, Mia," said Mia."""
+    def _themselves(self) -> None:
+        """Nobody calls themselves by name ("Thank you, Mia," said Mia) or meets themselves."""
         for speech, speaker in re.findall(r'"([^"]*)" (?:\w+ed|said) ([A-Z]\w+)', self.text):
             if re.search(rf"(?:^|, ){speaker}[,.!?]", speech):
                 self.complain("names", f"{speaker} speaks to {speaker}.")
+        for name, between in re.findall(r"\b([A-Z][a-z]+)((?: [a-z]+){1,3}) \1\b(?!')", self.text):
+            if name in self.people and not lexicon.JOINTS & set(between.split()):
+                self.complain("names", f"{name} meets {name}.")

@@ -43,7 +43,9 @@ def faults(reader: Reader) -> list[str]:
         found.append("It is too short for a story.")
     if not begins(reader):
         found.append("It does not begin like a story.")
-    if not text.endswith((".", "!", "?", '"')) or text.count('"') % 2:
+    last = (lexicon.WORD.findall(text.lower()) or [""])[-1]
+    closed = text.endswith((".", "!", "?", '"')) and text.count('"') % 2 == 0
+    if not closed or last in lexicon.DANGLING:
         found.append("It breaks off.")
     elif ending(text) is None or not any(
         cue in " ".join(parts[-2:]).lower() for cue in lexicon.LATER
