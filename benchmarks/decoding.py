@@ -1,12 +1,15 @@
-"""Greedy decoding with the cache, beside transformers' generate on the same weights, in one run.
+"""generate, as a user calls it, beside transformers' generate on the same weights, in one run.
 
-    python benchmarks/decoding.py [--tokens 200]
+    python benchmarks/decoding.py [--tokens 200] [--rounds 10]
 
-Shape: the preset `tales` (dim 192, 6 layers, 6 heads, 2 KV heads, 1,024 pieces), batch 1, float32.
-Both are timed in turns, the best of several; the ids must be equal. Needs transformers.
+Greedy, batch 1, float32. Shape: the preset `tales` (dim 192, 6 layers, 6 heads, 2 KV heads, 1,024
+pieces). All are timed in turns, the best of several, with what it costs to begin (our Decoder is
+made anew for each call); the ids must be equal. `model` is our own model with its KV cache and no
+Decoder. Needs transformers.
 """
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
@@ -17,22 +20,24 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from llamalab.config import LlamaConfig
+from llamalab.generation import generate
 from llamalab.interop import save
 from llamalab.layers import KVCache
 from llamalab.model import Llama
 
 
+def ours(model: Llama, prompt: torch.Tensor, new: int) -> list[int]:
+    return list(generate(model, prompt[0], new, temperature=0))
+
+
 @torch.inference_mode()
-def ours(model: Llama, prompt: torch.Tensor, new: int) -> tuple[list[int], list[float]]:
-    """Greedy ids, and the seconds that each took."""
+def plain(model: Llama, prompt: torch.Tensor, new: int) -> list[int]:
     cache = KVCache(model.config, 1, prompt.shape[1] + new)
-    ids, seconds, tokens = [], [], prompt
+    ids, tokens = [], prompt
     for _ in range(new):
-        start = time.perf_counter()
         tokens = model(tokens, cache)[:, -1:].argmax(-1)  # (1, 1)
         ids.append(int(tokens))
-        seconds.append(time.perf_counter() - start)
-    return ids, seconds
+    return ids
 
 
 @torch.inference_mode()
@@ -42,10 +47,20 @@ def theirs(model, prompt: torch.Tensor, new: int) -> list[int]:
     return ids[0, prompt.shape[1] :].tolist()
 
 
+def seconds_of_each(model: Llama, prompt: torch.Tensor, new: int) -> list[float]:
+    """How long each of our tokens took; the first holds the prompt and the Decoder's making."""
+    stream, seconds = generate(model, prompt[0], new, temperature=0), []
+    for _ in range(new):
+        start = time.perf_counter()
+        next(stream)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--tokens", type=int, default=200)
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=10)
     asked = options.parse_args()
     import transformers
 
@@ -55,33 +70,33 @@ def main() -> None:
     config = LlamaConfig.from_name("tales")
     model = Llama(config, generator=generator).eval()
     prompt = torch.randint(3, config.vocab_size, (1, 8), generator=generator)
+    runs = {"generate": (ours, model), "model": (plain, model)}
     with tempfile.TemporaryDirectory() as folder:
         save(model, folder, format="hf")
-        peers = {
-            kind: transformers.AutoModelForCausalLM.from_pretrained(
+        for kind in ("sdpa", "eager"):
+            peer = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, attn_implementation=kind
-            ).eval()
-            for kind in ("eager", "sdpa")
-        }
-    best, ids = {}, {}
+            )
+            runs[f"transformers, {kind}"] = (theirs, peer.eval())
+    best, ids, each = dict.fromkeys(runs, float("inf")), {}, []
     for _ in range(asked.rounds):
-        start = time.perf_counter()
-        ids["ours"], seconds = ours(model, prompt, asked.tokens)
-        best["ours"] = min(best.get("ours", 1e9), time.perf_counter() - start)
-        for kind, peer in peers.items():
+        for name, (run, of) in runs.items():
             start = time.perf_counter()
-            ids[kind] = theirs(peer, prompt, asked.tokens)
-            best[kind] = min(best.get(kind, 1e9), time.perf_counter() - start)
+            ids[name] = run(of, prompt, asked.tokens)
+            best[name] = min(best[name], time.perf_counter() - start)
+        each.append(seconds_of_each(model, prompt, asked.tokens))
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     print(f"{versions}, {torch.get_num_threads()} threads")
-    print(f"{asked.tokens} tokens, best of {asked.rounds}")
+    print(f"{asked.tokens} tokens behind {prompt.shape[1]}, best of {asked.rounds}")
     for name, taken in best.items():
-        same = "" if ids[name] == ids["ours"] else "   OTHER IDS"
-        ratio = taken / best["ours"]
-        print(f"{name:6} {asked.tokens / taken:8.0f} tokens/s, {ratio:5.2f} times our time{same}")
-    n = max(1, len(seconds) // 8)
-    early, late = sorted(seconds[1 : 1 + n])[n // 2 - 1], sorted(seconds[-n:])[n // 2 - 1]
-    print(f"a token, early: {1e3 * early:.2f} ms; late: {1e3 * late:.2f} ms")
+        same = "" if ids[name] == ids["generate"] else "   OTHER IDS"
+        ratio = taken / best["generate"]
+        print(f"{name:20} {asked.tokens / taken:6.0f} tokens/s {ratio:6.2f} times our time{same}")
+    least = [1e3 * min(column) for column in zip(*each)]  # of the rounds, for each token
+    n = max(1, asked.tokens // 8)
+    print(f"the first token, with prompt and Decoder: {least[0]:.2f} ms")
+    print(f"a token early: {statistics.median(least[1 : 1 + n]):.3f} ms; ", end="")
+    print(f"late: {statistics.median(least[-n:]):.3f} ms")
 
 
 if __name__ == "__main__":

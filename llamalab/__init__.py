@@ -17,6 +17,7 @@ _HOMES = {
     "LlamaConfig": "config",
     "BPETokenizer": "tokenizer",
     "KVCache": "layers",
+    "generate": "generation",
 }
 
 

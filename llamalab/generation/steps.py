@@ -1,0 +1,41 @@
+"""Who computes the next token's logits: the fast Decoder where it fits, else the model itself.
+
+Both are called alike, first with the prompt and then with one token after another, and both give
+the same numbers to float rounding; which one it was cannot be seen from outside, but for the time.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from llamalab.generation.decoder import Decoder, why_not
+from llamalab.layers import KVCache
+from llamalab.model import Llama
+
+SHORT = 16  # new tokens: for fewer, making a Decoder may cost more than it saves
+
+
+def next_logits(
+    model: Llama,
+    batch_size: int,
+    prompt_length: int,
+    max_new_tokens: int,
+    padding: torch.Tensor | None = None,
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """step(tokens (B, T)) -> logits (B, V) behind them: first the prompt, then token after token.
+
+    A Decoder where one fits and pays, else the model with a KV cache.
+    """
+    room = prompt_length + max_new_tokens
+    if max_new_tokens >= SHORT and why_not(model) is None:
+        return Decoder(model, batch_size, room, padding=padding)
+    cache = new_cache(model, batch_size, room, padding=padding)
+    return lambda tokens: model(tokens, cache)[:, -1]
+
+
+def new_cache(model: Llama, batch_size: int, room: int, **options) -> KVCache:
+    """A KV cache where the model's weights are, in their dtype."""
+    weight = model.norm.weight
+    return KVCache(
+        model.config, batch_size, room, dtype=weight.dtype, device=weight.device, **options
+    )
