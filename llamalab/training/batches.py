@@ -3,11 +3,13 @@
     <s> the first document </s> <s> the second … </s>          packed, nothing is padding
 
 The row is a .npy file, mapped into memory: it may be larger than memory, and numpy opens it
-anywhere. Window i holds the T + 1 ids from i T on: T inputs and, one further, T targets. Each epoch
-visits every window once, in an order of its own that depends on the seed and the epoch alone: so a
-position, one number, is all that a resumed run needs to go on with the batch that would have come.
-A window may begin in the middle of a document, and sees the end of the one before: Llama 2's
-pretraining packs like this too, as far as is published.
+anywhere. A window holds T + 1 ids: T inputs and, one further, T targets. Each epoch visits every
+window once, in an order of its own that depends on the seed and the epoch alone: so a position,
+one number, is all that a resumed run needs to go on with the batch that would have come.
+Where windows begin: at every T-th id, wherever that is in a text, which is what packing does at
+scale; or, with `bos_id`, at each document's beginning (and every T further in a long one). For
+short documents the second is better by far: a model that begins a story has then seen beginnings,
+and who is in it stands in the window. What is left of a window shows the next document.
 """
 
 import codecs
@@ -64,7 +66,7 @@ def read_tokens(path: str | os.PathLike) -> np.ndarray:
         tokens = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no token file {path}") from None
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # of a broken header numpy says whatever Python's parser says
         raise ValueError(f"{path} is no whole token file: {error}") from None
     if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype.kind not in "ui":
         raise ValueError(f"{path} must hold one row of whole numbers")
@@ -110,15 +112,19 @@ class Batches:
     """Batches (batch_size, seq_len + 1) of int64 ids without end. `position` is the number of the
     next batch; set it to go on elsewhere. ValueError if not even one window fits."""
 
-    def __init__(self, tokens: np.ndarray, batch_size: int, seq_len: int, *, seed: int = 0):
+    def __init__(
+        self,
+        tokens: np.ndarray,
+        batch_size: int,
+        seq_len: int,
+        *,
+        seed: int = 0,
+        bos_id: int | None = None,
+    ):
         if batch_size < 1 or seq_len < 1:
             raise ValueError(f"batch_size={batch_size} and seq_len={seq_len} must be at least 1")
-        self.windows = (len(tokens) - 1) // seq_len
-        if self.windows < 1:
-            raise ValueError(
-                f"{len(tokens)} tokens are too few for a window of {seq_len} + 1. "
-                f"Give more text, or a smaller seq_len"
-            )
+        self.starts = window_starts(tokens, seq_len, bos_id)
+        self.windows = len(self.starts)
         self.tokens, self.batch_size, self.seq_len, self.seed = tokens, batch_size, seq_len, seed
         self.position = 0
         self._epoch, self._order = -1, None
@@ -142,22 +148,47 @@ class Batches:
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(hash_of(self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self.windows, generator=generator)
-        start = int(self._order[place]) * self.seq_len
+        start = int(self.starts[int(self._order[place])])
         return self.tokens[start : start + self.seq_len + 1]
 
 
 def validation_batches(
-    tokens: np.ndarray, batch_size: int, seq_len: int, limit: int | None = None
+    tokens: np.ndarray,
+    batch_size: int,
+    seq_len: int,
+    limit: int | None = None,
+    *,
+    bos_id: int | None = None,
 ) -> list[torch.Tensor]:
     """The windows in their order, each once, the last batch perhaps smaller; at most `limit`
-    windows, spread evenly over the row."""
-    windows = (len(tokens) - 1) // seq_len
-    if windows < 1:
-        raise ValueError(f"{len(tokens)} tokens are too few for a window of {seq_len} + 1")
-    count = windows if limit is None else min(limit, windows)
-    starts = [i * windows // count * seq_len for i in range(count)]
-    rows = [torch.from_numpy(tokens[s : s + seq_len + 1].astype(np.int64)) for s in starts]
+    windows, spread evenly over the row. `bos_id` as for `Batches`."""
+    starts = window_starts(tokens, seq_len, bos_id)
+    count = len(starts) if limit is None else min(limit, len(starts))
+    chosen = (int(starts[i * len(starts) // count]) for i in range(count))
+    rows = [torch.from_numpy(tokens[s : s + seq_len + 1].astype(np.int64)) for s in chosen]
     return [torch.stack(rows[i : i + batch_size]) for i in range(0, count, batch_size)]
+
+
+def window_starts(
+    tokens: np.ndarray, seq_len: int, bos_id: int | None = None
+) -> np.ndarray | range:
+    """Where windows of seq_len + 1 ids begin. ValueError if not even one fits."""
+    last = len(tokens) - seq_len - 1  # the last place where a whole window fits
+    if last < 0:
+        raise ValueError(
+            f"{len(tokens)} tokens are too few for a window of {seq_len} + 1. "
+            f"Give more text, or a smaller seq_len"
+        )
+    if bos_id is None:
+        return range(0, last + 1, seq_len)
+    blocks = range(0, len(tokens), 2**24)  # so that the row need not fit into memory
+    parts = [b + np.flatnonzero(tokens[b : b + 2**24] == bos_id) for b in blocks]
+    begins = np.union1d([0], np.concatenate(parts))  # the row itself may begin within a text
+    lengths = np.diff(begins, append=len(tokens))
+    counts = np.maximum(1, -(-(lengths - 1) // seq_len))  # windows of each document
+    within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    starts = np.minimum(np.repeat(begins, counts) + within * seq_len, last)
+    return np.unique(starts)
 
 
 def hash_of(seed: int, epoch: int) -> int:

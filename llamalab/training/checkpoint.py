@@ -10,22 +10,19 @@ is every bit that the next step depends on, so a resumed run gives the losses of
 stopped. With several processes, all call `save`, and process 0 writes the whole.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_optimizer_state_dict,
-)
 
 from llamalab import interop
 from llamalab.interop.fields import Fields
@@ -35,7 +32,7 @@ from llamalab.tokenizer import BPETokenizer
 from . import distributed
 from .loop import TrainState
 
-NAME = re.compile(r"step-([0-9]{8,})")
+NAME = re.compile(r"step-([0-9]{8,})(\.old)?")
 AVERAGES = ("exp_avg", "exp_avg_sq", "step")  # what AdamW knows of a weight
 
 
@@ -51,26 +48,30 @@ def save(
     """Write `folder`/step-N and, once it is there, remove all but the newest `keep`. `notes` are
     JSON of the caller's, given back by `restore`. OSError if the disk is full; nothing is lost."""
     path = Path(folder) / f"step-{state.step:08}"
-    whole = full_model(model)  # every process takes part in this and the next
-    averages = _averages(model, state)
-    if distributed.rank() == 0:
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    distributed.settle(model)
+    whole, averages = full_model(model), _averages(model, state)  # every process takes part
+    if distributed.rank() > 0:
+        return path
+    part = path.with_name(f"{path.name}.part")
+    with writing(path, folder):
+        for left in Path(folder).glob("step-*.part"):  # by a kill in the midst of this
+            shutil.rmtree(left)
         try:
             interop.save(whole, part, tokenizer=tokenizer)
-            random = {"torch": torch.get_rng_state()}
-            save_file(averages | {f"random.{k}": v for k, v in random.items()},
-                      part / "optimizer.safetensors")  # fmt: skip
+            tensors = averages | {"random.torch": torch.get_rng_state()}
+            save_file(tensors, part / "optimizer.safetensors")
             about = {"step": state.step, "tokens": state.tokens, "notes": notes or {}}
             text = json.dumps(about, indent=1) + "\n"
             (part / "training.json").write_text(text, encoding="utf-8", newline="\n")
-            _flush(part)
-            if path.exists():
-                shutil.rmtree(path)
-            os.replace(part, path)
+            for file in (*part.iterdir(), part):
+                flush(file)
+            _put(part, path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+    with contextlib.suppress(OSError):  # an old one too many is no reason to end a run
         for old in _all(folder)[:-keep]:
-            shutil.rmtree(old)
+            if old != path:
+                _remove(old)
     return path
 
 
@@ -84,73 +85,139 @@ def restore(path: Path, model: nn.Module, state: TrainState) -> dict:
     """Put a checkpoint into a model and a state of the same shape; its notes. Call it before the
     model is spread over processes; `restore_optimizer` comes after. ValueError names what is
     wrong with a file."""
+    about = Fields(Path(path) / "training.json")
+    step, tokens = (about.whole(name, least=0) for name in ("step", "tokens"))
+    notes = about.inner("notes").values
     held, _ = interop.load(path)
-    theirs, ours = ({n: tuple(w.shape) for n, w in m.state_dict().items()} for m in (held, model))
-    if theirs != ours:
-        odd = min(name for name, _ in theirs.items() ^ ours.items())
-        raise ValueError(
-            f"{path} holds another model: {odd} is {theirs.get(odd)} there and {ours.get(odd)} here"
-        )
+    _compare(path, asdict(held.config), asdict(model.config))
     model.load_state_dict(held.state_dict())
-    about = Fields(path / "training.json")
-    state.step, state.tokens = (about.whole(name, least=0) for name in ("step", "tokens"))
-    return about.values.get("notes", {})
+    state.step, state.tokens = step, tokens
+    return notes
 
 
 def restore_optimizer(path: Path, model: nn.Module, state: TrainState) -> None:
     """The optimizer's averages and torch's random state, into a model that may be spread."""
-    file = path / "optimizer.safetensors"
+    file = Path(path) / "optimizer.safetensors"
     try:
         stored = {name: tensor.clone() for name, tensor in load_file(file).items()}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{file} is no sound safetensors file: {error}") from None
-    torch.set_rng_state(stored.pop("random.torch"))
-    names = [name for name, _ in distributed.bare(model).named_parameters()]
-    wanted = {f"{kind}.{name}" for name in names for kind in AVERAGES}
-    if stored.keys() != wanted:
-        odd = min(stored.keys() ^ wanted)
-        raise ValueError(f"{file}: {odd} is in the file or in the model, but not in both")
-    options = StateDictOptions(full_state_dict=True)
-    held = get_optimizer_state_dict(model, state.optimizer, options=options)
-    held["state"] = {n: {kind: stored[f"{kind}.{n}"] for kind in AVERAGES} for n in names}
-    set_optimizer_state_dict(model, state.optimizer, held, options=options)
+    wanted = {"random.torch": _kind(torch.get_rng_state())}
+    weights = _trained(model, state)
+    for name, weight in weights.items():
+        wanted |= {f"{kind}.{name}": _kind(weight) for kind in AVERAGES}
+        wanted[f"step.{name}"] = _kind(torch.zeros(()))
+    _compare(file, {name: _kind(tensor) for name, tensor in stored.items()}, wanted)
+    try:
+        torch.set_rng_state(stored["random.torch"])
+    except RuntimeError as error:
+        raise ValueError(f"{file}: random.torch is no random state of torch's: {error}") from None
+    held = state.optimizer.state_dict()
+    held["state"] = {
+        number: {
+            kind: distributed.like(tensor, weight) if kind != "step" else tensor
+            for kind, tensor in ((kind, stored[f"{kind}.{name}"]) for kind in AVERAGES)
+        }
+        for number, (name, weight) in enumerate(weights.items())
+    }
+    state.optimizer.load_state_dict(held)
 
 
 def full_model(model: nn.Module) -> Llama:
-    """The whole model on the CPU, gathered from all processes; whole on process 0 only."""
-    if isinstance(model, Llama) and distributed.world() == 1:
+    """The whole model on process 0, gathered from all if it is spread; every process has to ask."""
+    model = distributed.bare(model)
+    if not any(hasattr(weight, "full_tensor") for weight in model.parameters()):
         return model
-    config = distributed.bare(model).config
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    weights = get_model_state_dict(model, options=options)
+    gathered = {}
+    for name, weight in model.named_parameters(remove_duplicate=False):
+        whole = distributed.whole(weight)
+        if distributed.rank() == 0:
+            gathered[name] = whole.cpu()
     with torch.device("meta"):
-        whole = Llama(config)
-    if distributed.rank() == 0:
-        whole.load_state_dict(weights, assign=True)
-        if config.tie_embeddings:
-            whole.output.weight = whole.tok_embeddings.weight
-    return whole
+        result = Llama(model.config)
+    if gathered:
+        result.load_state_dict(gathered, assign=True)
+        if model.config.tie_embeddings:
+            result.output.weight = result.tok_embeddings.weight
+    return result
+
+
+@contextlib.contextmanager
+def writing(path: Path, checkpoints: Path) -> Iterator[None]:
+    """Say in one sentence that `path` could not be written, and where to go on from."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # safetensors' own kind, for a full disk too
+        newest = latest(checkpoints)
+        behind = (
+            f"The last checkpoint, {newest}, is whole: make room and" if newest else "Make room,"
+        )
+        raise OSError(
+            f"{path} could not be written: {error}. {behind} go on with --resume"
+        ) from error
+
+
+def flush(path: Path) -> None:
+    """Ask the disk to have a file, or a folder's names, now. (Windows opens no folders.)"""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _put(part: Path, path: Path) -> None:
+    """Rename into place. A checkpoint of the same step stays, as .old, until the new one is in."""
+    old = path.with_name(f"{path.name}.old")
+    if path.exists():
+        _remove(old)
+        os.replace(path, old)
+    os.replace(part, path)
+    flush(path.parent)
+    with contextlib.suppress(OSError):
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Under another name first: a checkpoint is never half there."""
+    if path.exists():
+        shutil.rmtree(path.replace(path.with_name(f"{path.name}.part")))
 
 
 def _averages(model: nn.Module, state: TrainState) -> dict[str, torch.Tensor]:
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    held = get_optimizer_state_dict(model, state.optimizer, options=options)["state"]
-    return {
-        f"{kind}.{name}": averages[kind].contiguous()
-        for name, averages in held.items()
-        for kind in AVERAGES
-    }
+    """The optimizer's averages by the names of the weights, on process 0; zeros before step 1."""
+    found = {}
+    for name, weight in _trained(model, state).items():
+        known = state.optimizer.state.get(weight) or {"step": torch.zeros(())}
+        for kind in AVERAGES:
+            tensor = distributed.whole(known[kind] if kind in known else torch.zeros_like(weight))
+            if distributed.rank() == 0:
+                found[f"{kind}.{name}"] = tensor.cpu().contiguous()
+    return found
+
+
+def _trained(model: nn.Module, state: TrainState) -> dict[str, torch.Tensor]:
+    """The optimizer's weights by name, in its own order."""
+    names = {weight: name for name, weight in distributed.bare(model).named_parameters()}
+    return {names[w]: w for group in state.optimizer.param_groups for w in group["params"]}
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _compare(file: Path, theirs: dict, ours: dict) -> None:
+    for name in sorted(theirs.keys() | ours.keys()):
+        there, here = theirs.get(name, "missing"), ours.get(name, "missing")
+        if there != here:
+            raise ValueError(f"{file} is of another model: {name} is {there} there, {here} here")
 
 
 def _all(folder: Path) -> list[Path]:
+    """The whole checkpoints, oldest first."""
     folder = Path(folder)
     found = folder.iterdir() if folder.is_dir() else ()
     whole = [p for p in found if NAME.fullmatch(p.name) and (p / "training.json").is_file()]
-    return sorted(whole, key=lambda p: int(NAME.fullmatch(p.name)[1]))
-
-
-def _flush(folder: Path) -> None:
-    """Ask the disk to have everything before the rename makes it count."""
-    for path in folder.iterdir():
-        with open(path, "rb+") as file:
-            os.fsync(file.fileno())
+    return sorted(whole, key=lambda p: (int(NAME.fullmatch(p.name)[1]), p.suffix != ".old"))

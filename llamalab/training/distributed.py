@@ -5,17 +5,23 @@
 
 Each process takes every n-th row of the same batch, and the loss is divided by the tokens of all,
 so n processes do what one would, up to the rounding of a sum. In a run of one process every
-function here does nothing.
+function here does nothing. Left out on purpose: tensor and pipeline parallelism.
 """
 
 import contextlib
+import inspect
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 WAYS = ("ddp", "fsdp")
+PATIENCE = timedelta(
+    hours=24
+)  # process 0 may read a long text; a process that dies is seen at once
+LOST = ("connection", "peer", "socket", "timed out", "nccl", "gloo")
 
 
 def active() -> bool:
@@ -38,14 +44,20 @@ def launched() -> bool:
 
 
 def begin(device: str) -> torch.device:
-    """Join the others, and say which device is this process's."""
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    if device == "cuda":
-        torch.cuda.set_device(local)
-        dist.init_process_group("nccl")
-        return torch.device("cuda", local)
-    dist.init_process_group("gloo")
-    return torch.device("cpu")
+    """Join the others, and say which device is this process's: one GPU each, or the CPU.
+    ValueError if there are fewer GPUs than processes."""
+    if not device.startswith("cuda"):
+        dist.init_process_group("gloo", timeout=PATIENCE)
+        return torch.device("cpu")
+    local, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if local >= gpus:
+        raise ValueError(
+            f"{os.environ.get('LOCAL_WORLD_SIZE', local + 1)} processes cannot share {gpus} GPUs: "
+            f"give torchrun --nproc-per-node {gpus}, or llamalab train --device cpu"
+        )
+    torch.cuda.set_device(local)
+    dist.init_process_group("nccl", timeout=PATIENCE)
+    return torch.device("cuda", local)
 
 
 def end() -> None:
@@ -54,23 +66,35 @@ def end() -> None:
 
 
 def wrap(model: nn.Module, way: str) -> nn.Module:
-    """The model, spread over the processes. FSDP2 shards the model in place."""
+    """The model, spread over the processes. FSDP2 shards the model in place. ValueError for
+    another way, or where this torch's FSDP2 needs a GPU."""
+    if way not in WAYS:
+        raise ValueError(
+            f"parallel={way!r} is no way to share a model; there are {' and '.join(WAYS)}"
+        )
     if not active():
         return model
+    device = next(model.parameters()).device
     if way == "ddp":
-        on_gpu = next(model.parameters()).is_cuda
-        return nn.parallel.DistributedDataParallel(
-            model, device_ids=[torch.cuda.current_device()] if on_gpu else None
-        )
-    if way != "fsdp":
-        raise ValueError(f"no way called {way!r}; there are {', '.join(WAYS)}")
+        ids = [device.index] if device.type == "cuda" else None
+        ddp = nn.parallel.DistributedDataParallel
+        # The buffers are the rope table, the same for all: nothing to send with each forward.
+        names = "forward_sync_buffers", "broadcast_buffers"  # as newer and older torch call it
+        name = next(name for name in names if name in inspect.signature(ddp).parameters)
+        return ddp(model, device_ids=ids, **{name: False})
     try:
         from torch.distributed.fsdp import fully_shard
     except ImportError:  # torch 2.5
+        if device.type != "cuda":
+            raise ValueError(
+                f"fsdp on {device.type} is beyond torch {torch.__version__}: take --parallel ddp, "
+                f"or a newer torch"
+            ) from None
         from torch.distributed._composable.fsdp import fully_shard
+    mesh = dist.init_device_mesh(device.type, (world(),))
     for layer in model.layers:
-        fully_shard(layer)
-    return fully_shard(model)
+        fully_shard(layer, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -78,8 +102,30 @@ def bare(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
+def settle(model: nn.Module) -> None:
+    """Part the weights again that FSDP2 leaves whole after a forward without a backward."""
+    if hasattr(model, "reshard"):
+        model.reshard()
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor of which each process may hold a part, gathered: every process has to ask."""
+    tensor = tensor.detach()
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def like(tensor: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """A whole tensor, spread over the processes (or not) as `weight` is."""
+    tensor = tensor.to(weight.device)
+    if not hasattr(weight, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor, weight.device_mesh, weight.placements)
+
+
 def rows(count: int) -> slice:
-    """Which of a batch's rows are this process's."""
+    """Which of a batch's rows are this process's: none, if there are more processes than rows."""
     return slice(rank(), count, world())
 
 
@@ -94,7 +140,8 @@ def total(value: torch.Tensor) -> torch.Tensor:
 
 
 def synced(model: nn.Module, last: bool):
-    """Let gradients pile up here until the last micro-batch, and only then be averaged."""
+    """Let DDP's gradients pile up until the last micro-batch, and only then be averaged. FSDP2
+    averages each: to wait would take the memory of all gradients, which it is there to save."""
     if last or not isinstance(model, nn.parallel.DistributedDataParallel):
         return contextlib.nullcontext()
     return model.no_sync()
@@ -105,7 +152,7 @@ def clip(model: nn.Module, longest: float | None) -> float:
     if longest is None:
         return float("nan")
     norm = nn.utils.clip_grad_norm_(model.parameters(), longest)
-    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    return float(whole(norm))
 
 
 def anyone(flag: bool) -> bool:
@@ -117,3 +164,8 @@ def wait() -> None:
     """Until all processes are here."""
     if active():
         dist.barrier()
+
+
+def lost(error: RuntimeError) -> bool:
+    """Whether this is the end of a connection to another process, in gloo's or NCCL's words."""
+    return active() and any(word in str(error).lower() for word in LOST)

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from . import distributed
+from .fast import products
 from .losses import shift, summed_loss
 from .optim import TrainConfig, learning_rate, make_optimizer
 
@@ -75,12 +76,16 @@ def train(
         start = time.perf_counter()
         step, lr = state.step + 1, learning_rate(state.step + 1, config)
         micro = [_take(batches, device, step, config) for _ in range(config.accumulate)]
-        everyone = int(sum(counted for *_, counted in micro))
+        everyone = sum(counted for *_, counted in micro)  # a sum of weights, if the masks have any
         if everyone == 0:
             raise ValueError(f"step {step}: the masks count no token, there is nothing to learn")
         loss = 0.0
         for number, (inputs, targets, mask, _) in enumerate(micro, 1):
-            with distributed.synced(model, number == len(micro)), precision(device, config.dtype):
+            with (
+                distributed.synced(model, number == len(micro)),
+                precision(device, config.dtype),
+                products(config.products),
+            ):
                 part = summed_loss(forward(inputs), targets, mask) / everyone
                 # Gradients are averaged over processes: their sum is what the loss asks for.
                 (part * distributed.world()).backward()
@@ -94,7 +99,7 @@ def train(
             group["lr"] = lr
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
-        state.step, state.tokens = step, state.tokens + everyone
+        state.step, state.tokens = step, state.tokens + round(everyone)
         seconds = time.perf_counter() - start
         due = step == config.steps or (config.eval_every and step % config.eval_every == 0)
         val_loss = None
@@ -112,9 +117,8 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], *, dtype: str = "float3
     try:
         for batch in batches:
             inputs, targets, mask, count = _ready(batch, device)
-            if len(inputs):
-                with precision(device, dtype):
-                    total = total + summed_loss(model(inputs), targets, mask).double().cpu()
+            with precision(device, dtype):
+                total = total + summed_loss(model(inputs), targets, mask).double().cpu()
             counted += count
     finally:
         model.train(was_training)
@@ -148,6 +152,8 @@ def _ready(batch: Batch, device: torch.device):
     mask = None if mask is None else shift(mask)[1]
     counted = targets.numel() if mask is None else mask.sum().item()
     mine = distributed.rows(len(tokens))
+    if mine.start >= len(tokens):  # no row is left for this process, but all must take part:
+        mine, mask = slice(1), torch.zeros_like(targets)  # it takes one that does not count
     parts = (inputs[mine], targets[mine], None if mask is None else mask[mine])
     return *(None if p is None else p.to(device, non_blocking=True) for p in parts), counted
 

@@ -23,12 +23,13 @@ def summed_loss(
     logits: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
     """logits (B, T, V), targets (B, T), mask (B, T) of weights or True/False -> the sum, in nats,
-    a float32 scalar. Where the mask is 0 the target may be any id."""
+    a float32 scalar (float64 for float64). Where the mask is 0 the target may be any id."""
     if logits.shape[:-1] != targets.shape or (mask is not None and mask.shape != targets.shape):
         sizes = f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)}"
         sizes += "" if mask is None else f" and mask {tuple(mask.shape)}"
         raise ValueError(f"{sizes} do not go together: (B, T, V), (B, T), (B, T) are asked for")
-    logits, targets = logits.flatten(0, -2).float(), targets.flatten()  # (B T, V), (B T)
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    logits, targets = logits.flatten(0, -2).to(wide), targets.flatten()  # (B T, V), (B T)
     if mask is None:
         return F.cross_entropy(logits, targets, reduction="sum")
     mask = mask.flatten()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from .fast import PRODUCTS
+
 DTYPES = ("float32", "bfloat16")
 
 
@@ -22,7 +24,8 @@ DTYPES = ("float32", "bfloat16")
 class TrainConfig:
     """How to train. `warmup_steps=None` means a twentieth of the steps, at most Llama 2's 2,000.
     `accumulate` micro-batches make one step. `dtype` is that of the matrix products; weights and
-    optimizer stay float32. `eval_every=0`: only after the last step, if there is validation."""
+    optimizer stay float32; `products` says by what road they are computed, see `ways.fastest`.
+    `eval_every=0`: only after the last step, if there is validation."""
 
     steps: int
     lr: float = 1e-3
@@ -36,16 +39,22 @@ class TrainConfig:
     accumulate: int = 1
     eval_every: int = 0
     dtype: str = "float32"
+    products: str = "torch"
     compile: bool = False
 
     def __post_init__(self) -> None:
-        if self.warmup_steps is None:
-            object.__setattr__(self, "warmup_steps", min(2000, self.steps // 20))
+        if self.warmup_steps is None and isinstance(self.steps, int):
+            object.__setattr__(self, "warmup_steps", min(2000, max(0, self.steps) // 20))
         least_of = {"steps": 1, "warmup_steps": 0, "accumulate": 1, "eval_every": 0}
         for name, least in least_of.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+        if self.warmup_steps > self.steps:
+            raise ValueError(
+                f"warmup_steps={self.warmup_steps} is more than steps={self.steps}: the rate would "
+                f"never reach its peak"
+            )
         for name in ("lr", "eps", "clip"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be a finite number above 0")
@@ -54,6 +63,10 @@ class TrainConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} must lie between 0 and 1")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} must be one of {', '.join(DTYPES)}")
+        if self.products not in PRODUCTS:
+            raise ValueError(f"products={self.products!r} must be one of {', '.join(PRODUCTS)}")
+        if self.compile and self.products != "torch":
+            raise ValueError(f"compile=True goes with products='torch', not {self.products!r}")
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
