@@ -1,7 +1,9 @@
 """The command line and the doctor, as a person would use them."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -42,18 +45,34 @@ def test_help_teaches_and_is_quick():
         "try: app()\n"
         "finally: print('heavy:', sorted({'torch', 'jupyterlab', 'numpy'} & set(sys.modules)))"
     )
-    done = run("--help", code=code)
-    assert done.returncode == 0
-    assert "Write Llama 2 yourself" in done.stdout
-    assert "lab" in done.stdout and "doctor" in done.stdout
-    assert "heavy: []" in done.stdout
+    for arguments in ([], ["train"], ["generate"], ["info"]):
+        done = run(*arguments, "--help", code=code)
+        assert done.returncode == 0
+        assert "heavy: []" in done.stdout
+        if not arguments:
+            assert "Write Llama 2 yourself" in done.stdout
+            for command in ("lab", "doctor", "train", "generate", "info"):
+                assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", ["lab", "doctor"])
-def test_each_command_explains_itself(command):
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        ("lab", ["JupyterLab", "--port"]),
+        ("doctor", ["ok or a warning"]),
+        ("train", ["--text", "--resume", "torchrun", "llamalab train --out my_run", "Ctrl+C",
+                   "two minutes", "losses.jsonl", "default 0.05"]),
+        ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
+        ("info", ["checkpoint", "run", "memory"]),
+    ],
+)  # fmt: skip
+def test_each_command_explains_itself(command, words):
     done = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200"})
     assert done.exit_code == 0
     assert len(done.output) > 300
+    text = " ".join(done.output.split())
+    for word in words:
+        assert word in text, word
 
 
 # ---- lab ------------------------------------------------------------------------------------
@@ -238,3 +257,257 @@ def test_the_dtype_on_a_cpu_follows_its_matrix_units(monkeypatch, units, dtype, 
     choice = device.choose_device()
     assert (choice.device, choice.dtype) == ("cpu", dtype)
     assert word in choice.why
+
+
+# ---- train, generate, info ------------------------------------------------------------------
+
+STORIES = [f"The hen went {n} miles to the river,\r\nand {n} more to the sea." for n in range(90)]
+SHAPE = ["--dim", "12", "--n-layers", "1", "--n-heads", "3", "--n-kv-heads", "1"]
+SMALL = [*SHAPE, "--vocab-size", "300", "--seq-len", "16", "--batch-size", "2", "--steps", "4"]
+EXACT = ["--dtype", "float32", "--device", "cpu"]
+
+
+def ask(*arguments):
+    """The command in this process: exit status, what it says, what it complains of."""
+    done = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert "Traceback" not in done.output
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A learner's folder, with a space in its name, a text, and a run of four steps."""
+    folder = tmp_path_factory.mktemp("my things")
+    (folder / "my book.txt").write_text("\n".join(STORIES), encoding="utf-8", newline="")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def my_run(home):
+    command = ["train", "--out", "my run", "--text", "my book.txt", *SMALL, *EXACT]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(
+        [str(ROOT), os.environ.get("PYTHONPATH", "")])}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "llamalab", *command],
+        cwd=home, env=environment, capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return home / "my run", done
+
+
+def test_train_says_what_it_does_and_leaves_a_model(my_run):
+    out, done = my_run
+    words = ["learning a tokenizer", "parameters from random numbers", "tokens to see", "on cpu",
+             "float32", "4/4", "loss", "tokens/s", "left]", "Wh", "validation"]  # fmt: skip
+    for word in words:
+        assert word in done.stderr, word
+    assert done.stdout.startswith("done: loss ") and "llamalab generate my run" in done.stdout
+    lines = (out / "losses.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+    held = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert held["model"]["dim"] == 12 and held["model"]["vocab_size"] == 300
+    assert held["plan"]["train"]["lr"] == 3e-3 and held["plan"]["batch_size"] == 2
+
+
+def test_a_finished_run_is_resumed_to_its_end(my_run):
+    status, said, _ = ask("train", "--out", my_run[0], "--resume")
+    assert status == 0 and said.startswith("done: loss ")
+
+
+def test_generate_writes_the_prompt_and_goes_on(my_run):
+    greedy = ["generate", my_run[0], "--prompt", "The hen", "--temperature", "0"]
+    status, text, _ = ask(*greedy, "--max-new-tokens", "12")
+    assert status == 0 and text.startswith("The hen") and len(text) > len("The hen\n")
+    assert ask(*greedy, "--max-new-tokens", "12", "--seed", "5")[1] == text
+    assert ask(*greedy, "--max-new-tokens", "0")[1] == "The hen\n"
+
+
+def test_the_same_seed_is_the_same_text(my_run):
+    texts = [
+        ask("generate", my_run[0], "--seed", n, "--max-new-tokens", "30")[1] for n in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+    two = ask("generate", my_run[0], "--seed", 1, "--max-new-tokens", "30", "--samples", "2")[1]
+    assert two.startswith(texts[0].removesuffix("\n")) and len(two) > len(texts[0]) + 9
+
+
+def test_generate_stops_at_the_contexts_end(my_run):
+    status, text, _ = ask("generate", my_run[0], "--seed", 3)  # 512 tokens, or </s> before
+    assert status == 0 and text.endswith("\n")
+    status, _, why = ask("generate", my_run[0], "--max-new-tokens", "600")
+    assert status == 2 and "max_seq_len=512. 511 new tokens would fit" in why
+    status, _, why = ask("generate", my_run[0], "--prompt", "hen " * 600)
+    assert status == 2 and "past this model's context" in why
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoints/step-00000004"])
+def test_info_says_what_is_there(my_run, inside):
+    status, text, _ = ask("info", my_run[0] / inside)
+    assert status == 0
+    for word in ("dim 12, 1 layers, 3 heads, 1 KV heads", "300 pieces", "tokenizer of 300",
+                 "512 tokens", "float32"):  # fmt: skip
+        assert word in text, word
+    count = 2 * 300 * 12 + 12 * (12 + 4 + 4 + 12) + 3 * 12 * 32 + 3 * 12
+    assert f"parameters  {count:,} in float32" in text
+    assert ("step 4 of 4" in text) == (not inside)
+
+
+def test_info_and_generate_know_the_shipped_by_name(my_run, tmp_path, monkeypatch):
+    shutil.copytree(my_run[0], tmp_path / "checkpoints" / "mine")
+    (tmp_path / "README.md").write_text("", encoding="utf-8")
+    monkeypatch.setenv("LLAMALAB_DATA", str(tmp_path))
+    assert "dim 12" in ask("info", "mine")[1]
+    assert ask("generate", "mine", "--prompt", "The", "--max-new-tokens", "1")[1].startswith("The")
+    status, _, why = ask("generate", "yours")
+    assert status == 2 and "yours" in why and "mine" in why
+
+
+def test_the_tales_without_a_text(tmp_path):
+    status, said, told = ask("train", "--out", tmp_path / "r", "--stories", "60", *SMALL, *EXACT,
+                             "--lr", "0.01", "--seed", "3", "--hold-out", "0", "--accumulate", "2",
+                             "--warmup-steps", "1", "--save-every", "0", "--eval-every", "2",
+                             "--vocab-size", "400")  # fmt: skip
+    assert status == 0, told
+    assert said.startswith("done") and "validation" not in said
+    held = json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["plan"]
+    recipe = held["train"]
+    assert (recipe["lr"], recipe["accumulate"], recipe["warmup_steps"]) == (0.01, 2, 1)
+    assert (held["seed"], held["save_every"], held["hold_out"]) == (3, 0, 0.0)
+    names = [p.name for p in (tmp_path / "r" / "checkpoints").iterdir()]
+    assert names == ["step-00000004"]  # only at the end
+
+
+def test_lines_are_documents_and_texts_may_be_several(home, tmp_path):
+    book = home / "my book.txt"
+    (tmp_path / "other.txt").write_text("The hen sees.\n", encoding="utf-8")
+    both = ["--text", book, "--text", tmp_path / "other.txt"]
+    counts = []
+    for name, lines in (("a", []), ("b", ["--lines"])):
+        assert ask("train", "--out", tmp_path / name, *both, *lines, *SMALL, *EXACT)[0] == 0
+        tokens = np.load(tmp_path / name / "tokens.npy")
+        counts.append(int((tokens == 1).sum()))
+    assert counts == [2, 181]
+
+
+def test_a_tokenizer_of_another_size_gives_the_model_its_size(my_run, home, tmp_path):
+    mine = my_run[0] / "tokenizer.model"
+    small = [*SHAPE, "--seq-len", "16", "--batch-size", "2", "--steps", "1", *EXACT]
+    text = ["--text", home / "my book.txt"]
+    assert ask("train", "--out", tmp_path / "r", *text, *small, "--tokenizer", mine)[0] == 0
+    assert "300 pieces; tokenizer of 300" in ask("info", tmp_path / "r")[1]
+
+
+def test_a_text_with_fewer_pairs_than_pieces_is_said_and_goes_on(tmp_path):
+    text = tmp_path / "short.txt"
+    text.write_text("ab cd " * 300, encoding="utf-8")
+    options = [*SHAPE, "--seq-len", "16", "--batch-size", "2", "--steps", "1", *EXACT]
+    status, _, told = ask("train", "--out", tmp_path / "r", "--text", text, *options)
+    assert status == 0, told
+    assert "vocab_size=1024 was asked for" in told and "Warning" not in told
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--text", "nothere.txt"], ["nothere.txt", "No such file"]),
+        (["--text", "."], ["directory"]),
+        (["--text", "latin.txt"], ["latin.txt is not UTF-8: byte 3 is 0xe9"]),
+        (["--text", "short.txt"], ["tokens are too few", "256 + 1"]),
+        (["--text", "short.txt", "--hold-out", "0"], ["tokens are too few", "256 + 1"]),
+        (["--text", "chinese.txt", "--vocab-size", "262"], ["vocab_size=262 is too small"]),
+        (["--text", "empty.txt"], ["the text is empty"]),
+        (["--dtype", "nonsense"], ["dtype='nonsense'", "float32, bfloat16"]),
+        (["--device", "toaster"], ["toaster", "cpu"]),
+        (["--preset", "llama-3"], ["llama-3", "llama-2-7b", "tales"]),
+        (["--seq-len", "1000"], ["seq_len=1000", "max_seq_len=512"]),
+        (["--steps", "0"], ["steps=0"]),
+        (["--hold-out", "1"], ["hold_out=1.0"]),
+        (["--lr", "nan"], ["lr=nan"]),
+        (["--n-heads", "5"], ["n_heads=5 must divide dim=192"]),
+        (["--batch-size", "0"], ["batch_size=0"]),
+        (["--parallel", "sideways"], ["sideways", "ddp, fsdp"]),
+        (["--lines"], ["--lines", "--text"]),
+        (["--text", "short.txt", "--stories", "5"], ["--stories and --text"]),
+        (["--stories", "0"], ["the text is empty"]),
+        (["--tokenizer", "short.txt"], ["short.txt is no SentencePiece model"]),
+        (["--tokenizer", "nothere.model"], ["nothere.model", "No such file"]),
+        (["--tokenizer", "short.txt", "--vocab-size", "300"], ["--vocab-size and --tokenizer"]),
+        (["--resume"], ["no run to resume in out"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_said_in_a_sentence(options, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, data in {"latin.txt": b"caf\xe9", "short.txt": b"the hen", "empty.txt": b"\n\n",
+                       "chinese.txt": "你好世界中文书".encode()}.items():  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+    status, said, why = ask("train", "--out", "out", *options)
+    assert status == 2 and said == ""
+    for word in words:
+        assert word in why, why
+    assert len(why) < 400 and "Errno" not in why
+    assert not (tmp_path / "out" / "run.json").exists()  # nothing stands in the way of another try
+
+
+def test_a_model_that_is_too_large_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 8 * 2**30)
+    status, _, why = ask("train", "--out", tmp_path / "r", "--preset", "llama-2-7b")
+    assert status == 2 and "100.41 GiB are needed and there are 8.00 GiB" in why
+    assert "learning" not in why and not (tmp_path / "r").exists()
+
+
+def test_a_rate_beyond_reason_ends_in_a_sentence(home, tmp_path):
+    status, _, why = ask("train", "--out", tmp_path / "r", "--text", home / "my book.txt",
+                         *SMALL, *EXACT, "--lr", "1e30")  # fmt: skip
+    assert status == 2
+    assert "no step was taken" in why and "try a third" in why
+    for command in ("info", "generate"):
+        status, _, why = ask(command, tmp_path / "r")
+        assert status == 2 and "without a checkpoint yet" in why
+
+
+def test_a_run_that_is_there_is_not_overwritten(my_run, tmp_path):
+    before = {p: p.stat().st_mtime_ns for p in my_run[0].rglob("*")}
+    status, _, why = ask("train", "--out", my_run[0], "--steps", "9")
+    assert status == 2 and "holds a run already" in why and "--resume" in why
+    status, _, why = ask(
+        "train", "--out", my_run[0], "--resume", "--lr", "0.1", "--batch-size", "4"
+    )
+    assert status == 2 and "leave out --batch-size, --lr" in why
+    assert before == {p: p.stat().st_mtime_ns for p in my_run[0].rglob("*")}
+    (tmp_path / "a file").write_text("", encoding="utf-8")
+    status, _, why = ask("train", "--out", tmp_path / "a file")
+    assert status == 2 and "is a file" in why
+
+
+def test_a_batch_that_memory_cannot_hold_is_a_sentence(home, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9e12")
+
+    monkeypatch.setattr("llamalab.training.loop.summed_loss", full)
+    status, _, why = ask("train", "--out", tmp_path / "r", "--text", home / "my book.txt", *SMALL,
+                         *EXACT)  # fmt: skip
+    assert status == 2 and "half the --batch-size with twice the --accumulate" in why
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["generate", "nowhere"], ["no checkpoint", "nowhere"]),
+        (["info", "nowhere"], ["no checkpoint", "nowhere"]),
+        (["generate", "."], ["no checkpoint that is known here"]),
+        (["generate", "RUN", "--temperature", "-1"], ["temperature=-1.0"]),
+        (["generate", "RUN", "--top-p", "2"], ["top_p=2.0"]),
+        (["generate", "RUN", "--top-k", "0"], ["top_k=0"]),
+        (["generate", "RUN", "--seed", "9" * 30], ["63 bits"]),
+        (["generate", "RUN", "--samples", "0"], ["samples"]),
+    ],
+)
+def test_what_cannot_be_written_is_said_in_a_sentence(
+    my_run, arguments, words, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    status, _, why = ask(*(my_run[0] if a == "RUN" else a for a in arguments))
+    assert status == 2
+    for word in words:
+        assert word in why, why

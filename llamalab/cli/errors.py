@@ -15,7 +15,13 @@ def explained(command):
         try:
             return command(*args, **kwargs)
         except EXPECTED as error:
-            typer.echo(f"{error}" or type(error).__name__, err=True)
+            typer.echo(_sentence(error), err=True)
             raise typer.Exit(2) from None
 
     return run
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"  # without the system's number
+    return str(error) or type(error).__name__

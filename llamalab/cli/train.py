@@ -4,14 +4,13 @@ import contextlib
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .errors import explained
-
-Number = Annotated[int | None, typer.Option()]
+from .errors import EXPECTED, explained
 
 
 def _option(help: str, *names: str):
@@ -39,6 +38,9 @@ def train(
     n_layers: Annotated[int | None, _option("Layers, instead of the preset's.")] = None,
     n_heads: Annotated[int | None, _option("Query heads, instead of the preset's.")] = None,
     n_kv_heads: Annotated[int | None, _option("KV heads, instead of the preset's.")] = None,
+    vocab_size: Annotated[
+        int | None, _option("Pieces of the tokenizer to learn, instead of the preset's.")
+    ] = None,
     tokenizer: Annotated[
         Path | None,
         _option("A SentencePiece .model (default: learned from the text)."),
@@ -106,7 +108,7 @@ def train(
 
     if distributed.launched():
         _quiet_unless_first()
-    device = device or _choice().device
+    device = _there(device)
     place = distributed.begin(device) if distributed.launched() else device
     try:
         run = _resumed(out, given, place) if resume else _begun(given, place)
@@ -115,11 +117,17 @@ def train(
             _follow(run)
         _say_the_end(run)
     except RuntimeError as error:
-        if distributed.active() and _lost(error):
-            raise ValueError(
-                f"another process of this run has ended, so this one cannot go on. The last whole "
-                f"checkpoint is in {out / 'checkpoints'}; start again with --resume"
+        if "out of memory" in str(error) or "allocate memory" in str(error):
+            raise MemoryError(
+                f"a step takes more memory than there is ({str(error)[:100].strip()} …). Try half "
+                f"the --batch-size with twice the --accumulate: the same step in less memory"
             ) from None
+        if distributed.lost(error):
+            raise ValueError(_alone(out)) from None
+        raise
+    except EXPECTED:
+        if distributed.rank():
+            time.sleep(3)  # process 0 mostly says the same, and torchrun then ends this one
         raise
     finally:
         distributed.end()
@@ -130,13 +138,13 @@ def _begun(given: dict, device):
 
     from llamalab.config import LlamaConfig
     from llamalab.training import TrainConfig
-    from llamalab.training.run import Plan, begin
+    from llamalab.training.run import Plan, begin, check
 
     def asked(*names: str) -> dict:
         return {name: given[name] for name in names if given[name] is not None}
 
     config = LlamaConfig.from_name(given["preset"] or "tales")
-    shape = asked("dim", "n_layers", "n_heads", "n_kv_heads")
+    shape = asked("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size")
     if shape:
         if shape.get("dim", config.dim) != config.dim:
             shape["hidden_dim"] = None  # by Meta's rule, from the new width
@@ -148,34 +156,49 @@ def _begun(given: dict, device):
         train=TrainConfig(**usual | recipe),
         **asked("batch_size", "seq_len", "seed", "hold_out", "save_every", "parallel"),
     )
-    if (given["out"] / "run.json").exists():
-        raise ValueError(
-            f"{given['out']} holds a run already: go on with --resume, or name another folder"
-        )
+    for one, other, why in (
+        ("stories", "text", "the tales are told where there is no text"),
+        ("vocab_size", "tokenizer", "a tokenizer that is there has its size"),
+    ):
+        if given[one] is not None and given[other]:
+            names = [name.replace("_", "-") for name in (one, other)]
+            raise ValueError(f"--{names[0]} and --{names[1]} do not go together: {why}")
+    if given["lines"] and not given["text"]:
+        raise ValueError("--lines is about the files of --text, and there are none")
+    check(given["out"], config, plan)
     documents, tokenizer = _texts(given, config.vocab_size)
     return begin(given["out"], config, plan, documents, tokenizer=tokenizer, device=device)
 
 
 def _texts(given: dict, vocab_size: int):
     """The documents and the tokenizer: given, or learned from the first millions of characters."""
+    import warnings
     from itertools import chain, islice
 
     from llamalab import tales
     from llamalab.tokenizer import BPETokenizer
-    from llamalab.training import documents
+    from llamalab.training import distributed, documents
+
+    count = 20_000 if given["stories"] is None else given["stories"]
 
     def all_of_them():
         if not given["text"]:
-            return (story.text for story in tales.stories(given["stories"] or 20_000))
+            return (story.text for story in tales.stories(count))
         return chain.from_iterable(
             documents(path, by_line=bool(given["lines"])) for path in given["text"]
         )
 
     if given["tokenizer"]:
         return all_of_them(), BPETokenizer.load(given["tokenizer"])
-    typer.echo("learning a tokenizer of the text …", err=True)
+    if distributed.rank() == 0:
+        typer.echo("learning a tokenizer of the text …", err=True)
     pieces = (d if isinstance(d, str) else "".join(islice(d, 8)) for d in all_of_them())
-    return all_of_them(), BPETokenizer.train(_up_to(pieces, 8_000_000), vocab_size)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        learned = BPETokenizer.train(_up_to(pieces, 8_000_000), vocab_size)
+    if caught and distributed.rank() == 0:
+        typer.echo(str(caught[0].message), err=True)
+    return all_of_them(), learned
 
 
 def _up_to(texts, characters: int):
@@ -216,7 +239,8 @@ def _follow(run) -> None:
         for record in run:
             wh = meter.read().energy_wh
             bar.set_postfix_str(
-                f"loss {record.loss:.3f}, {record.tokens_per_second:,.0f} tokens/s, ≈{wh:.2f} Wh"
+                f"loss {record.loss:.3f}, {record.tokens_per_second:,.0f} tokens/s, ≈{wh:.2f} Wh",
+                refresh=False,
             )
             bar.update()
             if record.val_loss is not None and distributed.rank() == 0:
@@ -230,12 +254,14 @@ def _follow(run) -> None:
 @contextlib.contextmanager
 def _stopping(run):
     """Ctrl+C, or a polite kill, ends the run behind the step; a second one ends it at once."""
+    from llamalab.training import distributed
 
     def stop(number, frame) -> None:
         if run.stop:
             raise KeyboardInterrupt
         run.stop = True
-        typer.echo("\nstopping behind this step (once more: at once) …", err=True)
+        if distributed.rank() == 0:
+            typer.echo("\nstopping behind this step (once more: at once) …", err=True)
 
     kinds = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(kind, stop) for kind in kinds]
@@ -257,11 +283,14 @@ def _say(run) -> None:
     several = f", {distributed.world()} processes ({plan.parallel})" * (distributed.world() > 1)
     device = next(run.model.parameters()).device
     tokens = plan.train.steps * plan.train.accumulate * plan.batch_size * plan.seq_len
+    choice = _choice()
+    usual = (device.type, plan.train.dtype) == (choice.device, choice.dtype)
     typer.echo(
         f"{count_parameters(config)['total']:,} parameters {where}; "
         f"{tokens:,} tokens to see, {len(run.batches.tokens):,} in the text\n"
         f"on {device}{several}, products in {plan.train.dtype}"
-        f"{', compiled (the first step takes a while)' * plan.train.compile}: {_choice().why}",
+        f"{', compiled (the first step takes a while)' * plan.train.compile}"
+        f"{f': {choice.why}' if usual else ', as asked'}",
         err=True,
     )
 
@@ -285,16 +314,36 @@ def _say_the_end(run) -> None:
     )
 
 
+def _there(device: str | None) -> str:
+    """The device asked for, if it is here; the fastest if none is."""
+    import torch
+
+    here = ["cpu"]
+    here += ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
+    if device is not None and device not in here:
+        raise ValueError(f"there is no device {device!r} here; there are: {', '.join(here)}")
+    return device or _choice().device
+
+
 def _choice():
     from llamalab.device import choose_device
 
     return choose_device()
 
 
-def _lost(error: RuntimeError) -> bool:
-    """Whether this is the end of a connection to another process, in gloo's or NCCL's words."""
-    text = str(error).lower()
-    return any(word in text for word in ("connection", "peer", "timed out", "nccl", "gloo"))
+def _alone(out: Path) -> str:
+    """What a process says whose neighbour was killed, perhaps in the midst of its bar, or ended
+    with a message of its own."""
+    from llamalab.training import checkpoint, distributed
+
+    newest = checkpoint.latest(out / "checkpoints")
+    further = "there is no checkpoint yet: start again"
+    if newest:
+        further = f"the last checkpoint, {newest}, is whole: start again with --resume"
+    return (
+        f"\nprocess {distributed.rank()} of {distributed.world()} has lost another one, which was "
+        f"killed or has said above why it ended, and cannot go on alone; {further}"
+    )
 
 
 def _quiet_unless_first() -> None:

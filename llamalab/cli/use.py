@@ -36,7 +36,7 @@ def generate(
     seed: Annotated[
         int | None, typer.Option(help="The same seed, the same text. Without: another each time.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="How many texts, one after the other.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, help="How many texts, one after another.")] = 1,
 ) -> None:
     """Let a model write, piece by piece as it comes.
 
@@ -55,11 +55,13 @@ def generate(
     from llamalab.generation import stream_text
     from llamalab.interop import load
 
+    if seed is not None and not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed={seed} must have at most 63 bits")
     model, tokenizer = load(_find(path), dtype=torch.float32)
     if tokenizer is None:
         raise ValueError(f"{path} has no tokenizer.model beside its weights: it cannot write text")
     ids = tokenizer.encode(prompt, bos=True)
-    room = model.config.max_seq_len - len(ids)
+    room = max(0, model.config.max_seq_len - len(ids))
     generator = torch.Generator()
     generator.seed() if seed is None else generator.manual_seed(seed)
     for number in range(samples):
@@ -114,8 +116,12 @@ def _find(path: str) -> Path:
     from llamalab.training import checkpoint
 
     place = Path(path)
+    if (place / "config.json").exists():
+        return place
     newest = checkpoint.latest(place / "checkpoints")
-    return newest if newest and not (place / "config.json").exists() else place
+    if newest is None and (place / "run.json").exists():
+        raise ValueError(f"{place} is a run without a checkpoint yet: go on with --resume")
+    return newest or place
 
 
 def _say_run(out: Path) -> None:

@@ -138,7 +138,7 @@ def logged(out: Path) -> list[dict]:
 
 
 def until(process: subprocess.Popen, moment) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not moment():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

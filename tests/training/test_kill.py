@@ -45,10 +45,10 @@ def start(*arguments: str) -> subprocess.Popen:
 
 
 def until(process: subprocess.Popen, moment) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not moment():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "nothing happened for two minutes"
+        assert time.monotonic() < deadline, "nothing happened for five minutes"
         time.sleep(0.002)
 
 
@@ -112,7 +112,7 @@ def test_killed_at_random_moments_and_resumed_it_is_the_run_that_never_stopped(t
         process = start("train", "--out", str(two), "--resume")
         until(process, lambda: logged(two) >= moment)  # noqa: B023
         process.send_signal(kind)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         step = last(two)
         assert moment <= step == logged(two) < 30
@@ -122,7 +122,7 @@ def test_killed_at_random_moments_and_resumed_it_is_the_run_that_never_stopped(t
 
     # 5. to the end, and nothing is left lying about
     process = start("train", "--out", str(two), "--resume")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0 and "done: loss" in out, err
     assert losses(two) == losses(one) and len(losses(one)) == 30
     assert (two / "model.safetensors").read_bytes() == (one / "model.safetensors").read_bytes()
