@@ -3,7 +3,8 @@
 Names are Meta's (params.json). Presets carry the paper's sizes; 34B was described in the paper
 but never released, and its row here is CodeLlama-34B's shape, which is an inference.
 `tiny` is the course's own: no two of its sizes coincide, so that a transposed axis or a
-confusion of heads and KV heads cannot hide.
+confusion of heads and KV heads cannot hide. `tales` is the shape of the small model that the
+course trains and ships; like most small models it uses one table twice (tie_embeddings).
 Source: Meta's model.py and params.json; facts recomputed in the lessons.
 """
 
@@ -18,7 +19,7 @@ PRESETS = {
     "tiny": dict(dim=96, n_layers=3, n_heads=6, n_kv_heads=2, vocab_size=512,
                  multiple_of=32, max_seq_len=192),
     "tales": dict(dim=192, n_layers=6, n_heads=6, n_kv_heads=2, vocab_size=1024,
-                  multiple_of=32, max_seq_len=512),
+                  multiple_of=32, max_seq_len=256, tie_embeddings=True),
 }  # fmt: skip
 
 

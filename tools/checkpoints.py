@@ -32,13 +32,18 @@ from llamalab.config import LlamaConfig
 from llamalab.device import choose_device
 from llamalab.generation import generate, generate_batch
 from llamalab.interop.files import beside
+from llamalab.model import Llama
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig, read_tokens, validation_batches, write_tokens
 from llamalab.training.loop import evaluate
 from llamalab.training.run import Plan, begin, resume
+from llamalab.training.ways import fastest
 
 CONFIG = LlamaConfig.from_name("tales")
-STORIES, FOR_TOKENIZER, FOR_VALIDATION = 50_000, 20_000, 1_000
+STORIES, FOR_TOKENIZER, FOR_VALIDATION = 80_000, 20_000, 1_000
+# Two courses of training on stories of their own: (name, steps, peak rate). The second starts from
+# the weights of the first; a rate that climbs once more finds what the first had settled beside.
+COURSES = (("first", 5000, 4e-3), ("second", 2600, 3e-3))
 SAMPLES, TEMPERATURE, SEED = 200, 0.8, 0
 PROMPT = "Once upon a time"
 
@@ -47,16 +52,17 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--work", type=Path, help="folder of the run (default: a temporary one)")
     options.add_argument("--data", type=Path, default=ROOT / "data")
-    options.add_argument("--steps", type=int, default=2400)
     options.add_argument("--only-files", action="store_true", help="the run is there: judge, write")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = asked.work or Path(temporary)
         tokenizer_of(asked.data)
-        run_seconds = work / "seconds.json"
-        if not asked.only_files:
-            pretrain(work, asked.data, asked.steps, run_seconds)
-        publish(work, asked.data / "checkpoints" / "tales", json.loads(run_seconds.read_text()))
+        before = None
+        for number, (name, steps, lr) in enumerate(COURSES):
+            if not asked.only_files:
+                pretrain(work / name, asked.data, steps, lr, number, before)
+            before = work / name
+        publish(work, asked.data / "checkpoints" / "tales")
     golden(asked.data)
 
 
@@ -68,19 +74,28 @@ def tokenizer_of(data: Path) -> BPETokenizer:
     return tokenizer
 
 
-def pretrain(work: Path, data: Path, steps: int, seconds: Path) -> None:
-    choice = choose_device()
-    plan = Plan(
-        train=TrainConfig(steps=steps, lr=3e-3, eval_every=100, dtype=choice.dtype),
-        batch_size=8, seq_len=CONFIG.max_seq_len, seed=SEED, save_every=100, hold_out=0.01,
-    )  # fmt: skip
+def pretrain(
+    work: Path, data: Path, steps: int, lr: float, number: int, before: Path | None
+) -> None:
+    """Course `number` into `work`, from the weights of the course before; it can be resumed."""
+    device, seconds = choose_device().device, work / "seconds.json"
     if (work / "run.json").exists():
-        run = resume(work, device=choice.device)
+        run = resume(work, device=device)
     else:
-        stories = (story.text for story in tales.stories(STORIES))
+        batch = torch.randint(3, CONFIG.vocab_size, (16, CONFIG.max_seq_len + 1))
+        found = fastest(Llama(CONFIG).to(device), batch)
+        print(found, flush=True)
+        train = TrainConfig(steps=steps, lr=lr, eval_every=100, **asdict(found.way))
+        plan = Plan(
+            train=train, batch_size=16, seq_len=CONFIG.max_seq_len, seed=SEED + number,
+            save_every=100, hold_out=0.01,
+        )  # fmt: skip
+        stories = (story.text for story in tales.stories(STORIES, start=number * STORIES))
         tokenizer = BPETokenizer.load(data / "tokenizer.model")
-        run = begin(work, CONFIG, plan, stories, tokenizer=tokenizer, device=choice.device)
-    held = json.loads(seconds.read_text()) if seconds.exists() else {"clock": 0.0, "cores": 0.0}
+        run = begin(work, CONFIG, plan, stories, tokenizer=tokenizer, device=device)
+    if before and not run.resumed:
+        run.model.load_state_dict(llamalab.load(before)[0].state_dict())
+    held = json.loads(seconds.read_text("utf-8")) if seconds.exists() else {"clock": 0, "cores": 0}
     meter, start = Meter(), time.perf_counter()
     for record in run:
         if record.step % 50 == 0:
@@ -92,9 +107,10 @@ def pretrain(work: Path, data: Path, steps: int, seconds: Path) -> None:
         seconds.write_text(json.dumps(spent), encoding="utf-8")
 
 
-def publish(work: Path, folder: Path, seconds: dict) -> None:
+def publish(work: Path, folder: Path) -> None:
     """The float16 model, what the judge says of it, its record and its card."""
-    trained, tokenizer = llamalab.load(work)
+    runs = [work / name for name, _, _ in COURSES]
+    trained, tokenizer = llamalab.load(runs[-1])
     llamalab.save(trained.half(), folder, format="hf", tokenizer=tokenizer)
     model, tokenizer = llamalab.load(folder, dtype=torch.float32)
     generator = torch.Generator().manual_seed(SEED)
@@ -104,20 +120,23 @@ def publish(work: Path, folder: Path, seconds: dict) -> None:
                          stop_ids=(tokenizer.eos_id,), generator=generator)  # fmt: skip
     texts = [tokenizer.decode(row) for row in ids]
     verdicts = [tales.judge(text) for text in texts]
-    known = {story.text for story in tales.stories(STORIES)}
-    losses = [json.loads(x) for x in (work / "losses.jsonl").read_text("utf-8").splitlines()]
+    known = {story.text for story in tales.stories(STORIES * len(COURSES))}
+    plans = [json.loads((run / "run.json").read_text("utf-8"))["plan"] for run in runs]
+    spent = [json.loads((run / "seconds.json").read_text("utf-8")) for run in runs]
+    losses = joined([run / "losses.jsonl" for run in runs])
+    way = plans[-1]["train"]["dtype"]
     record = {
         "model": asdict(model.config),
         "parameters": count_parameters(model.config)["total"],
-        "plan": json.loads((work / "run.json").read_text("utf-8"))["plan"],
-        "stories": STORIES,
+        "plans": plans,
+        "stories": STORIES * len(COURSES),
         "tokens_seen": losses[-1]["tokens"],
         "training_flops": training_flops(model.config, losses[-1]["tokens"]),
-        "seconds": round(seconds["clock"]),
-        "core_seconds": round(seconds["cores"]),
+        "seconds": round(sum(x["clock"] for x in spent)),
+        "core_seconds": round(sum(x["cores"] for x in spent)),
         "torch": torch.__version__.partition("+")[0],
         "python": platform.python_version(),
-        "machine": f"{torch.get_num_threads()} threads of a CPU, {choose_device().dtype} products",
+        "machine": f"{torch.get_num_threads()} threads of a CPU, {way} products",
         "loss": smooth(losses)[-1][1],
         "validation_loss": [[x["step"], round(x["val_loss"], 4)] for x in losses
                             if x["val_loss"] is not None],
@@ -150,7 +169,20 @@ def held_out_loss(model, tokenizer) -> float:
         texts = (s.text for s in tales.stories(FOR_VALIDATION, held_out=True))
         write_tokens(path, texts, tokenizer)
         tokens = torch.from_numpy(read_tokens(path)[:].astype("int64")).numpy()
-        return evaluate(model, validation_batches(tokens, 8, model.config.max_seq_len))
+        return evaluate(
+            model, validation_batches(tokens, 8, model.config.max_seq_len, bos_id=tokenizer.bos_id)
+        )
+
+
+def joined(logs: list[Path]) -> list[dict]:
+    """The courses' logs as one: steps and tokens go on counting."""
+    rows, step, tokens = [], 0, 0
+    for log in logs:
+        for line in log.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            rows.append(row | {"step": row["step"] + step, "tokens": row["tokens"] + tokens})
+        step, tokens = rows[-1]["step"], rows[-1]["tokens"]
+    return rows
 
 
 def smooth(losses: list[dict], every: int = 25) -> list[list[float]]:

@@ -63,7 +63,9 @@ def train(
     seed: Annotated[int | None, _option("Of the fresh weights and of the order (0).")] = None,
     dtype: Annotated[
         str | None,
-        _option("float32 or bfloat16 for the matrix products (default: what is faster here)."),
+        _option(
+            "float32 or bfloat16 for the matrix products (default: what is fastest, by trying)."
+        ),
     ] = None,
     compile: Annotated[
         bool | None,
@@ -137,7 +139,7 @@ def _begun(given: dict, device):
     from dataclasses import replace
 
     from llamalab.config import LlamaConfig
-    from llamalab.training import TrainConfig
+    from llamalab.training import TrainConfig, distributed
     from llamalab.training.run import Plan, begin, check
 
     def asked(*names: str) -> dict:
@@ -166,8 +168,25 @@ def _begun(given: dict, device):
     if given["lines"] and not given["text"]:
         raise ValueError("--lines is about the files of --text, and there are none")
     check(given["out"], config, plan)
+    if given["dtype"] is None and not given["compile"] and not distributed.launched():
+        plan = replace(plan, train=_fastest(config, plan, device))
     documents, tokenizer = _texts(given, config.vocab_size)
     return begin(given["out"], config, plan, documents, tokenizer=tokenizer, device=device)
+
+
+def _fastest(config, plan, device):
+    """The plan's recipe in the way that is fastest here, found by trying each on one batch."""
+    from dataclasses import replace
+
+    import torch
+
+    from llamalab.model import Llama
+    from llamalab.training.ways import fastest
+
+    rows = torch.randint(0, config.vocab_size, (plan.batch_size, plan.seq_len + 1))
+    found = fastest(Llama(config).to(device), rows)
+    typer.echo(f"forward and backward of one batch, each way tried here:\n{found}", err=True)
+    return replace(plan.train, dtype=found.way.dtype, products=found.way.products)
 
 
 def _texts(given: dict, vocab_size: int):
@@ -275,6 +294,7 @@ def _stopping(run):
 def _say(run) -> None:
     from llamalab.accounting import count_parameters
     from llamalab.training import distributed
+    from llamalab.training.ways import Way
 
     plan, config = run.plan, run.config
     if distributed.rank():
@@ -283,14 +303,12 @@ def _say(run) -> None:
     several = f", {distributed.world()} processes ({plan.parallel})" * (distributed.world() > 1)
     device = next(run.model.parameters()).device
     tokens = plan.train.steps * plan.train.accumulate * plan.batch_size * plan.seq_len
-    choice = _choice()
-    usual = (device.type, plan.train.dtype) == (choice.device, choice.dtype)
+    way = Way(plan.train.dtype, plan.train.products, plan.train.compile)
+    wait = " (the first step takes a while)" * way.compile
     typer.echo(
         f"{count_parameters(config)['total']:,} parameters {where}; "
         f"{tokens:,} tokens to see, {len(run.batches.tokens):,} in the text\n"
-        f"on {device}{several}, products in {plan.train.dtype}"
-        f"{', compiled (the first step takes a while)' * plan.train.compile}"
-        f"{f': {choice.why}' if usual else ', as asked'}",
+        f"on {device}{several}, {way}{wait}",
         err=True,
     )
 

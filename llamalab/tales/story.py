@@ -159,15 +159,15 @@ def _opening(plot: Plot, draw: Callable[[int], int]) -> tuple[list, bool]:
             ([("hero", openings.OWNER_FIRST), ("friend", openings.FRIEND)], 0),
             ([("hero", openings.PAIR_FIRST), ("thing", openings.THING)], 0),
             ([("hero", openings.DAY_OWNER), ("friend", openings.FRIEND)], 1),
-            ([("hero", openings.QUICK_OWNER)], 0),
-        ][draw(5)]
+            *[([("hero", openings.QUICK_OWNER)], 0)] * 4,
+        ][draw(8)]
     else:
         scenes, timed = [
             ([("hero", openings.HERO), ("friend", openings.FRIEND)], 0),
             ([("hero", openings.PAIR_FIRST)], 0),
             ([("hero", openings.DAY_PAIR)], 1),
-            ([("hero", openings.QUICK_PAIR)], 0),
-        ][draw(4)]
+            *[([("hero", openings.QUICK_PAIR)], 0)] * 3,
+        ][draw(6)]
     return scenes, bool(timed)
 
 
@@ -189,9 +189,12 @@ def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -
     scenes = [*scenes, *((r, go if r == "go" else v) for r, v in plot.begin), *way.scenes, *last]
     told = []
     for role, variants in (*scenes, ("close", closing)):
-        if role.endswith("?") and draw(3):
+        if role.endswith("?") and draw(4):
             continue
-        if sentence := render(variants[draw(len(variants))], slots, draw):
+        variant = variants[draw(len(variants))]
+        if draw(4):  # children's books say the name again where others say "she"
+            variant = variant.replace("{He}", "{H}").replace("{Fhe}", "{F}")
+        if sentence := render(variant, slots, draw):
             told.append((role.rstrip("?"), sentence))
     text = " ".join(sentence for _, sentence in told)
     start = " ".join(sentence for _, sentence in told[:3])

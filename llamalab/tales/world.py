@@ -35,12 +35,8 @@ class Place(NamedTuple):
     sight: str  # what there is to see
 
 
-GIRLS = tuple(
-    "Mia Anna Lily Ella Nora Lucy Emma Zoe Clara Ida Ruth Maya Nina Amy Sara Lena Alma Kate".split()
-)
-BOYS = tuple(
-    "Tom Ben Max Leo Sam Tim Noah Finn Jack Paul Omar Hugo Otto Carl Ravi Emil Adam Luke".split()
-)
+GIRLS = tuple("Mia Anna Lily Ella Nora Lucy Emma Zoe Clara Ida".split())
+BOYS = tuple("Tom Ben Max Leo Sam Omar Noah Finn Jack Ravi".split())
 PEOPLE = tuple(Person(n, "f") for n in GIRLS) + tuple(Person(n, "m") for n in BOYS)
 GENDER = dict(PEOPLE)
 

@@ -12,9 +12,9 @@ from llamalab.tales import TRAIN_FILE, VALID_FILE, corpus, folder, stories
 
 # A change here is a change of the course's data: tokenizer and checkpoints have to be made again.
 DIGESTS = {
-    "train.txt": "57ccc67d0d67d7b4f0278870fcded2bc1e362cf2eaed982bef7caac195730870",
-    "valid.txt": "5a64582fc24143c96fefc31c10a07d90963eeee85b3df01321936fb393727176",
-    "valid.jsonl": "a76e58c22208a23ffa9e51779ab026bbb8553a3050cff7e3700be7695d0a2c5c",
+    "train.txt": "634bb1376a769f7a712f9e8403b3b80e8f67ba4d6a259919ce74885b9924028e",
+    "valid.txt": "7267b3a8aaba1d824c355c9faeeae4378818cba834973641aa766cda36dc5bdb",
+    "valid.jsonl": "a52988c26fd7357ac0ff5b38529e137cee20ccf5a109aa78dc37b97652930e22",
 }
 
 

@@ -74,4 +74,4 @@ def test_no_word_is_two_kinds_of_thing():
         set(world.ADJECTIVES),
     ]
     assert len(set().union(*kinds)) == sum(map(len, kinds))
-    assert len(world.PEOPLE) == 36 and len(world.GENDER) == 36
+    assert len(world.PEOPLE) == 20 and len(world.GENDER) == 20

@@ -26,7 +26,7 @@ FLOORS = {
     breaks.splice: 0.99,
     breaks.repeat: 0.99,
     breaks.shuffle: 0.98,
-    breaks.shuffle_middle: 0.45,
+    breaks.shuffle_middle: 0.40,
     breaks.unkind: 0.85,
     breaks.no_hero: 0.99,
     breaks.no_friend: 0.95,
@@ -81,9 +81,9 @@ BY_HAND = [
     " asleep with a smile, happy and tired.",
     "Once upon a time there was a boy named Sam. He lived in the forest with his grandmother. One"
     ' day he found a green lantern under dry leaves. "Whose lantern is this?" he asked. His friend'
-    " Nina did not know. They carried it to the market and asked everyone. A wise teacher smiled."
+    " Nora did not know. They carried it to the market and asked everyone. A wise teacher smiled."
     ' "It is mine," she said. "I lost it in the storm." Sam gave her the green lantern, and she gave'
-    " them honey cakes. From that day on Sam and Nina often went to see the teacher, and they were"
+    " them honey cakes. From that day on Sam and Nora often went to see the teacher, and they were"
     " happy.",
     "One cold afternoon, a girl named Ida stood on the hill with a yellow kite and a white hat. Her"
     ' cousin Max laughed at her. "Nobody wears a hat like that," he said. Ida was close to tears.'
@@ -116,9 +116,9 @@ def test_events_in_another_order_are_read_as_they_are():
         ("and she sailed", "and he sailed", '"he" in sentence 2 is nobody who was just named.'),
         ("a blue boat, and", "an blue boat, and", '"an blue" is wrong.'),
         ('"Thank you," said Lucy', '"Thank you, Lucy," said Lucy', "Lucy speaks to Lucy."),
-        ("gave it to Lucy", "gave it to Lena", "Lena was never introduced."),
+        ("gave it to Lucy", "gave it to Clara", "Clara was never introduced."),
         ("gave it to Lucy", "gave it to Zorb", "Zorb was never introduced."),
-        ("Lucy was a quiet girl", "Luke was a quiet girl", "Luke is called a girl."),
+        ("Lucy was a quiet girl", "Noah was a quiet girl", "Noah is called a girl."),
         ("The fisherman caught", "The baker caught", "the baker was never introduced."),
         ("asked an old fisherman", "asked an old fishermna", '"fishermna" is no word of this'),
         ("That night", "She sat in the forest. That night", "the story jumps to the forest."),

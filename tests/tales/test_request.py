@@ -6,7 +6,7 @@ import pytest
 
 from llamalab.tales import Request, stories, world
 
-HEROES = (None, "Mia", "Otto", "Kate")
+HEROES = (None, "Mia", "Omar", "Zoe")
 THINGS = (None, "red kite", "orange drum", "spotted hat")
 PLACES = (None, *(place.noun for place in world.PLACES))
 ENDINGS = (None, "happy", "sad")

@@ -1,7 +1,7 @@
 """The shape of a plot.
 
 A scene is a role and its variants, of which one is told. An empty variant leaves the scene out, and
-a role with "?" is left out two times in three. `scene("go")` has no variants of its own: the ways
+a role with "?" is left out three times in four. `scene("go")` has no variants of its own: the ways
 to set off stand in openings.py. What must stay the same through a story (a cause, a hiding place)
 is picked once, by name: `picks`. Slots and choices are those of grammar.py.
 """
