@@ -32,7 +32,7 @@ def train(
     ] = None,
     preset: Annotated[
         str | None,
-        _option("The model's shape by name (default tales: 2.7 million parameters)."),
+        _option("The model's shape by name (default tales: 2.6 million parameters)."),
     ] = None,
     dim: Annotated[int | None, _option("Width, instead of the preset's.")] = None,
     n_layers: Annotated[int | None, _option("Layers, instead of the preset's.")] = None,
