@@ -5,6 +5,7 @@ It stands at the root, not in tests/, so that `pytest notebooks/01_tokenizer.ipy
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,9 @@ SCRATCH = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set up through os.environ, so that subprocesses and Jupyter kernels inherit it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job. Endless answers are stopped by this signal, or not at all.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     scratch = Path(tempfile.mkdtemp(prefix="llamalab-tests-"))
     config.stash[SCRATCH] = scratch
 

@@ -333,10 +333,10 @@ def test_the_same_seed_is_the_same_text(my_run):
 
 
 def test_generate_stops_at_the_contexts_end(my_run):
-    status, text, _ = ask("generate", my_run[0], "--seed", 3)  # 512 tokens, or </s> before
+    status, text, _ = ask("generate", my_run[0], "--seed", 3)  # 256 tokens, or </s> before
     assert status == 0 and text.endswith("\n")
     status, _, why = ask("generate", my_run[0], "--max-new-tokens", "600")
-    assert status == 2 and "max_seq_len=512. 511 new tokens would fit" in why
+    assert status == 2 and "max_seq_len=256. 255 new tokens would fit" in why
     status, _, why = ask("generate", my_run[0], "--prompt", "hen " * 600)
     assert status == 2 and "past this model's context" in why
 
@@ -346,9 +346,9 @@ def test_info_says_what_is_there(my_run, inside):
     status, text, _ = ask("info", my_run[0] / inside)
     assert status == 0
     for word in ("dim 12, 1 layers, 3 heads, 1 KV heads", "300 pieces", "tokenizer of 300",
-                 "512 tokens", "float32"):  # fmt: skip
+                 "256 tokens", "float32"):  # fmt: skip
         assert word in text, word
-    count = 2 * 300 * 12 + 12 * (12 + 4 + 4 + 12) + 3 * 12 * 32 + 3 * 12
+    count = 300 * 12 + 12 * (12 + 4 + 4 + 12) + 3 * 12 * 32 + 3 * 12
     assert f"parameters  {count:,} in float32" in text
     assert ("step 4 of 4" in text) == (not inside)
 
@@ -395,7 +395,8 @@ def test_a_tokenizer_of_another_size_gives_the_model_its_size(my_run, home, tmp_
     small = [*SHAPE, "--seq-len", "16", "--batch-size", "2", "--steps", "1", *EXACT]
     text = ["--text", home / "my book.txt"]
     assert ask("train", "--out", tmp_path / "r", *text, *small, "--tokenizer", mine)[0] == 0
-    assert "300 pieces; tokenizer of 300" in ask("info", tmp_path / "r")[1]
+    told = ask("info", tmp_path / "r")[1]
+    assert "300 pieces, the head shares the embedding; tokenizer of 300" in told
 
 
 def test_a_text_with_fewer_pairs_than_pieces_is_said_and_goes_on(tmp_path):
@@ -420,7 +421,7 @@ def test_a_text_with_fewer_pairs_than_pieces_is_said_and_goes_on(tmp_path):
         (["--dtype", "nonsense"], ["dtype='nonsense'", "float32, bfloat16"]),
         (["--device", "toaster"], ["toaster", "cpu"]),
         (["--preset", "llama-3"], ["llama-3", "llama-2-7b", "tales"]),
-        (["--seq-len", "1000"], ["seq_len=1000", "max_seq_len=512"]),
+        (["--seq-len", "1000"], ["seq_len=1000", "max_seq_len=256"]),
         (["--steps", "0"], ["steps=0"]),
         (["--hold-out", "1"], ["hold_out=1.0"]),
         (["--lr", "nan"], ["lr=nan"]),

@@ -168,16 +168,20 @@ def _begun(given: dict, device):
     if given["lines"] and not given["text"]:
         raise ValueError("--lines is about the files of --text, and there are none")
     check(given["out"], config, plan)
-    if given["dtype"] is None and not given["compile"] and not distributed.launched():
-        plan = replace(plan, train=_fastest(config, plan, device))
     documents, tokenizer = _texts(given, config.vocab_size)
-    return begin(given["out"], config, plan, documents, tokenizer=tokenizer, device=device)
+    tried = ""
+    if given["dtype"] is None and not given["compile"] and not distributed.launched():
+        config = replace(config, vocab_size=tokenizer.vocab_size)
+        way, tried = _fastest(config, plan, device)
+        plan = replace(plan, train=replace(plan.train, dtype=way.dtype, products=way.products))
+    run = begin(given["out"], config, plan, documents, tokenizer=tokenizer, device=device)
+    if tried:
+        typer.echo(f"forward and backward of one batch, each way tried here:\n{tried}", err=True)
+    return run
 
 
-def _fastest(config, plan, device):
-    """The plan's recipe in the way that is fastest here, found by trying each on one batch."""
-    from dataclasses import replace
-
+def _fastest(config, plan, device) -> tuple:
+    """The way that is fastest here, found by trying each on one batch, and the table of all."""
     import torch
 
     from llamalab.model import Llama
@@ -185,8 +189,7 @@ def _fastest(config, plan, device):
 
     rows = torch.randint(0, config.vocab_size, (plan.batch_size, plan.seq_len + 1))
     found = fastest(Llama(config).to(device), rows)
-    typer.echo(f"forward and backward of one batch, each way tried here:\n{found}", err=True)
-    return replace(plan.train, dtype=found.way.dtype, products=found.way.products)
+    return found.way, str(found)
 
 
 def _texts(given: dict, vocab_size: int):
