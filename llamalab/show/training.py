@@ -137,8 +137,15 @@ def loss_curve(records: Sequence[StepRecord], vocab_size: int, caption: str) -> 
     return fig
 
 
-def two_curves(steps: Sequence[int], curves: Mapping[str, Sequence[float]], caption: str) -> Figure:
-    """Losses of one run, or of several, at the same steps."""
+def two_curves(
+    steps: Sequence[int],
+    curves: Mapping[str, Sequence[float]],
+    caption: str,
+    *,
+    bottom: float | None = 0,
+) -> Figure:
+    """Losses of one run, or of several, at the same steps. The axis begins at `bottom`; None lets
+    it follow the curves, where a small bend is the point."""
     ends = ", ".join(
         f"{name} lowest at {min(losses):.2f}, {losses[-1]:.2f} at the end"
         for name, losses in curves.items()
@@ -148,7 +155,7 @@ def two_curves(steps: Sequence[int], curves: Mapping[str, Sequence[float]], capt
         for (name, losses), style in zip(curves.items(), STYLES):
             axes.plot(steps, losses, linestyle=style, linewidth=2, marker="o", markersize=3,
                       label=name)  # fmt: skip
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=bottom)
         axes.set_xlabel("step")
         axes.set_ylabel("loss (nats a token)")
         axes.legend(fontsize=9)
@@ -184,6 +191,8 @@ def sweep(
             means = [_mean(ys) for ys in points.values()]
             axes.plot(list(points), means, color=colour, linestyle=style, linewidth=2, label=label)
         axes.set_xscale("log")
+        axes.set_xticks(list(points), [f"{x:g}" for x in points])
+        axes.minorticks_off()
         axes.set_xlabel(x_label)
         axes.set_ylabel("loss at the end (nats a token)")
         axes.legend(fontsize=9)
