@@ -11,7 +11,6 @@ stopped. With several processes, all call `save`, and process 0 writes the whole
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -25,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from llamalab import interop
-from llamalab.interop.fields import Fields
+from llamalab.interop.fields import Fields, write_json
 from llamalab.model import Llama
 from llamalab.tokenizer import BPETokenizer
 
@@ -61,8 +60,7 @@ def save(
             tensors = averages | {"random.torch": torch.get_rng_state()}
             save_file(tensors, part / "optimizer.safetensors")
             about = {"step": state.step, "tokens": state.tokens, "notes": notes or {}}
-            text = json.dumps(about, indent=1) + "\n"
-            (part / "training.json").write_text(text, encoding="utf-8", newline="\n")
+            write_json(part / "training.json", about)
             for file in (*part.iterdir(), part):
                 flush(file)
             _put(part, path)
