@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from llamalab import tales
 from llamalab.accounting import count_parameters
 from llamalab.config import LlamaConfig
-from llamalab.interop.files import beside
+from llamalab.files import beside
 from llamalab.model import Llama, init_weights
 from llamalab.tales import world
 from llamalab.tokenizer import BPETokenizer

@@ -3,16 +3,16 @@
 Each passing answer is one Python file in `my_llama/`, which stands on its own: imports, helpers,
 function. The folder is the one named by LLAMALAB_MY_LLAMA if that is set; else the nearest
 `my_llama` above the working folder; else `my_llama` in the course's folder when one works inside
-it, or in the working folder. Nothing outside it is written. A file is written beside and renamed
-into place, so that a crash leaves the old answer whole.
+it, or in the working folder. Nothing outside it is written.
 """
 
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from llamalab.files import beside
 
 VARIABLE = "LLAMALAB_MY_LLAMA"
 
@@ -34,16 +34,8 @@ def save(name: str, text: str) -> Path:
     """Keep an answer's module under the exercise's name. OSError if it cannot be written."""
     path = _path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{name}-", suffix=".tmp", dir=path.parent)
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with beside(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 

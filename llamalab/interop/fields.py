@@ -9,7 +9,9 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from .files import beside, brief, regular
+from llamalab.files import beside
+
+from .files import brief, regular
 
 LONGEST_JSON = 64 * 2**20  # bytes; the index of a 70B model has 70,000
 

@@ -1,15 +1,11 @@
 """The door for files that others wrote: nothing in them is believed before it was checked.
 
 Every refusal is a ValueError that names the file. A path that was read from a file does not lead
-out of its folder. Pickles are opened by torch with weights_only=True, which runs no code. What we
-write is written beside and renamed into place, so that a crash leaves the old file whole.
+out of its folder. Pickles are opened by torch with weights_only=True, which runs no code.
 """
 
 import json
-import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -87,14 +83,3 @@ def _check_archive(path: Path) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > size:
         raise ValueError(f"{path} has {size} bytes and claims to unpack to {unpacked}")
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A path to write to; renamed to `path` when all went well, removed when not."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -14,13 +14,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from llamalab.config import LlamaConfig
+from llamalab.files import beside
 from llamalab.model import Llama
 from llamalab.tokenizer import BPETokenizer
 
 from . import names
 from .build import Held, weights_of, widest
 from .fields import Fields, write_json
-from .files import FLOATS, beside, inside, read_pickle, regular
+from .files import FLOATS, inside, read_pickle, regular
 from .hf_config import config_json, read_config
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json",

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from llamalab.files import beside
 from llamalab.model import Llama
 
 from .build import Held, weights_of
-from .files import beside, regular
+from .files import regular
 from .llama2c_layout import (
     TABLES,
     bytes_of,

@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 
 from llamalab.config import LlamaConfig
+from llamalab.files import beside
 from llamalab.model import Llama
 
 from . import names
 from .build import Held, make_config, weights_of, widest
 from .fields import Fields, write_json
-from .files import FLOATS, beside, read_pickle
+from .files import FLOATS, read_pickle
 
 SHARD = re.compile(r"consolidated\.([0-9]{2})\.pth")
 AXIS = {

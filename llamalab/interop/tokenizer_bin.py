@@ -11,6 +11,7 @@ import math
 import struct
 from pathlib import Path
 
+from llamalab.files import beside
 from llamalab.tokenizer import BPETokenizer
 from llamalab.tokenizer.bpe import BYTE_PIECES, SPACE
 from llamalab.tokenizer.model_file import (
@@ -23,7 +24,7 @@ from llamalab.tokenizer.model_file import (
     parse_model,
 )
 
-from .files import beside, regular
+from .files import regular
 
 CONTROLS = {1: "\n<s>\n", 2: "\n</s>\n"}
 FIRST_NORMAL = 3 + len(BYTE_PIECES)  # 259

@@ -17,6 +17,8 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 
+from llamalab.files import beside
+
 from .bpe import BYTE_OF
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -166,11 +168,6 @@ def _check_utf8(text: str | bytes) -> None:
 
 
 def write_model(model: Message, path: str | os.PathLike) -> None:
-    """Write beside and rename into place, so that a crash leaves the old file whole."""
-    path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(model.SerializeToString(deterministic=True))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write a .model file that sentencepiece can open."""
+    with beside(Path(path)) as part:
+        part.write_bytes(model.SerializeToString(deterministic=True))

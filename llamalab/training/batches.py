@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from llamalab.interop.files import beside
+from llamalab.files import beside
 from llamalab.tokenizer import BPETokenizer
 
 HEADER = 128  # bytes of a .npy header for one long row

@@ -22,6 +22,7 @@ import torch
 from llamalab import interop
 from llamalab.accounting import memory_plan
 from llamalab.config import LlamaConfig
+from llamalab.files import beside
 from llamalab.interop.fields import Fields, read_json, write_json
 from llamalab.model import Llama
 from llamalab.tokenizer import BPETokenizer
@@ -243,7 +244,7 @@ def _shorten(log: Path, step: int) -> None:
         return
     lines = log.read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if _step_of(line) <= step]
-    with interop.files.beside(log) as part:
+    with beside(log) as part:
         part.write_text("".join(f"{k}\n" for k in kept), encoding="utf-8", newline="\n")
 
 
