@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+# Several workers share the cores: torch would otherwise take all of them in each. Before torch loads.
+if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))) > 1:
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+
 OFFLINE = Path(__file__).parent / "tests" / "offline"
 SCRATCH = pytest.StashKey[Path]()
 
@@ -41,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[SCRATCH], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no worker ends with one of them alone."""
+    items.sort(key=lambda item: "notebooks" not in item.path.parts)
 
 
 @pytest.hookimpl(wrapper=True)
