@@ -30,8 +30,8 @@ from llamalab import tales
 from llamalab.accounting import Meter, count_parameters, training_flops
 from llamalab.config import LlamaConfig
 from llamalab.device import choose_device
+from llamalab.files import beside
 from llamalab.generation import generate, generate_batch
-from llamalab.interop.files import beside
 from llamalab.model import Llama
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig, read_tokens, validation_batches, write_tokens
@@ -41,14 +41,12 @@ from llamalab.training.ways import fastest
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = LlamaConfig.from_name("tales")
-STORIES, FOR_TOKENIZER, FOR_VALIDATION = 80_000, 20_000, 1_000
-# Two courses of training on stories of their own: (name, steps, peak rate). The second starts from
-# the weights of the first; a rate that climbs once more finds what the first had settled beside.
-COURSES = (("first", 5000, 4e-3), ("second", 2600, 3e-3))
+STORIES, FOR_TOKENIZER, FOR_VALIDATION = 160_000, 20_000, 1_000
+STEPS, PEAK_RATE = 7600, 4e-3
 SAMPLES, TEMPERATURE, SEED = 200, 0.8, 0
 # The golden text is the greedy continuation of that one of these whose closest choice is clearest:
 # rounding on another platform must not change a word of it.
-NAMES = "girl Mia, boy Leo, girl Zoe, boy Sam, girl Lucy, boy Finn, girl Ida, boy Omar".split(", ")
+NAMES = "girl Mia, boy Leo, girl Zoe, boy Sam, girl Lucy, boy Ravi, girl Ida, boy Omar".split(", ")
 OPENINGS = ("Once upon a time there was", "Once there was")
 PROMPTS = [f"{a} a {b.replace(' ', ' named ')}" for a in OPENINGS for b in NAMES]
 
@@ -61,12 +59,9 @@ def main() -> None:
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = asked.work or Path(temporary)
-        tokenizer_of(asked.data)
-        before = None
-        for number, (name, steps, lr) in enumerate(COURSES):
-            if not asked.only_files:
-                pretrain(work / name, asked.data, steps, lr, number, before)
-            before = work / name
+        if not asked.only_files:
+            tokenizer_of(asked.data)
+            pretrain(work, asked.data)
         publish(work, asked.data / "checkpoints" / "tales")
     golden(asked.data)
 
@@ -79,10 +74,8 @@ def tokenizer_of(data: Path) -> BPETokenizer:
     return tokenizer
 
 
-def pretrain(
-    work: Path, data: Path, steps: int, lr: float, number: int, before: Path | None
-) -> None:
-    """Course `number` into `work`, from the weights of the course before; it can be resumed."""
+def pretrain(work: Path, data: Path) -> None:
+    """The run, into `work`; or what is left of it, if it was stopped there."""
     device, seconds = choose_device().device, work / "seconds.json"
     if (work / "run.json").exists():
         run = resume(work, device=device)
@@ -90,16 +83,14 @@ def pretrain(
         batch = torch.randint(3, CONFIG.vocab_size, (16, CONFIG.max_seq_len + 1))
         found = fastest(Llama(CONFIG).to(device), batch)
         print(found, flush=True)
-        train = TrainConfig(steps=steps, lr=lr, eval_every=100, **asdict(found.way))
+        train = TrainConfig(steps=STEPS, lr=PEAK_RATE, eval_every=100, **asdict(found.way))
         plan = Plan(
-            train=train, batch_size=16, seq_len=CONFIG.max_seq_len, seed=SEED + number,
+            train=train, batch_size=16, seq_len=CONFIG.max_seq_len, seed=SEED,
             save_every=100, hold_out=0.01,
         )  # fmt: skip
-        stories = (story.text for story in tales.stories(STORIES, start=number * STORIES))
+        stories = (story.text for story in tales.stories(STORIES))
         tokenizer = BPETokenizer.load(data / "tokenizer.model")
         run = begin(work, CONFIG, plan, stories, tokenizer=tokenizer, device=device)
-    if before and not run.resumed:
-        run.model.load_state_dict(llamalab.load(before)[0].state_dict())
     held = json.loads(seconds.read_text("utf-8")) if seconds.exists() else {"clock": 0, "cores": 0}
     meter, start = Meter(), time.perf_counter()
     for record in run:
@@ -114,31 +105,26 @@ def pretrain(
 
 def publish(work: Path, folder: Path) -> None:
     """The float16 model, what the judge says of it, its record and its card."""
-    runs = [work / name for name, _, _ in COURSES]
-    trained, tokenizer = llamalab.load(runs[-1])
+    trained, tokenizer = llamalab.load(work)
     llamalab.save(trained.half(), folder, format="hf", tokenizer=tokenizer)
     model, tokenizer = llamalab.load(folder, dtype=torch.float32)
-    generator = torch.Generator().manual_seed(SEED)
-    start = tokenizer.encode("", bos=True)
-    room = model.config.max_seq_len - len(start)
-    ids = generate_batch(model, [start] * SAMPLES, room, temperature=TEMPERATURE,
-                         stop_ids=(tokenizer.eos_id,), generator=generator)  # fmt: skip
-    texts = [tokenizer.decode(row) for row in ids]
+    texts = told(model, tokenizer, SEED)
     verdicts = [tales.judge(text) for text in texts]
-    known = {story.text for story in tales.stories(STORIES * len(COURSES))}
-    plans = [json.loads((run / "run.json").read_text("utf-8"))["plan"] for run in runs]
-    spent = [json.loads((run / "seconds.json").read_text("utf-8")) for run in runs]
-    losses = joined([run / "losses.jsonl" for run in runs])
-    way = plans[-1]["train"]["dtype"]
+    more = [tales.judge(t) for i in range(1, 6) for t in told(model, tokenizer, SEED + i)]
+    known = {story.text for story in tales.stories(STORIES)}
+    plan = json.loads((work / "run.json").read_text("utf-8"))["plan"]
+    spent = json.loads((work / "seconds.json").read_text("utf-8"))
+    losses = [json.loads(line) for line in (work / "losses.jsonl").read_text("utf-8").splitlines()]
+    way = plan["train"]["dtype"]
     record = {
         "model": asdict(model.config),
         "parameters": count_parameters(model.config)["total"],
-        "plans": plans,
-        "stories": STORIES * len(COURSES),
+        "plan": plan,
+        "stories": STORIES,
         "tokens_seen": losses[-1]["tokens"],
         "training_flops": training_flops(model.config, losses[-1]["tokens"]),
-        "seconds": round(sum(x["clock"] for x in spent)),
-        "core_seconds": round(sum(x["cores"] for x in spent)),
+        "seconds": round(spent["clock"]),
+        "core_seconds": round(spent["cores"]),
         "torch": torch.__version__.partition("+")[0],
         "python": platform.python_version(),
         "machine": f"{os.cpu_count()} CPU cores, {way} products",
@@ -156,6 +142,8 @@ def publish(work: Path, folder: Path) -> None:
             "things": round(sum(v.things for v in verdicts) / SAMPLES, 4),
             "copied_from_training": sum(text in known for text in texts),
             "different_texts": len(set(texts)),
+            "more_samples": len(more),
+            "more_consistent": sum(v.consistent for v in more),
         },
     }  # fmt: skip
     write(folder / "record.json", json.dumps(record, indent=1) + "\n")
@@ -165,6 +153,16 @@ def publish(work: Path, folder: Path) -> None:
     for text, verdict in zip(texts, verdicts):
         if not verdict.consistent:
             print("\n- ", text, "\n  ", verdict.complaints)
+
+
+def told(model, tokenizer, seed: int) -> list[str]:
+    """As many stories as are judged, from nothing but BOS."""
+    start = tokenizer.encode("", bos=True)
+    ids = generate_batch(
+        model, [start] * SAMPLES, model.config.max_seq_len - len(start), temperature=TEMPERATURE,
+        stop_ids=(tokenizer.eos_id,), generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+    return [tokenizer.decode(row) for row in ids]
 
 
 def held_out_loss(model, tokenizer) -> float:
@@ -177,17 +175,6 @@ def held_out_loss(model, tokenizer) -> float:
         return evaluate(
             model, validation_batches(tokens, 8, model.config.max_seq_len, bos_id=tokenizer.bos_id)
         )
-
-
-def joined(logs: list[Path]) -> list[dict]:
-    """The courses' logs as one: steps and tokens go on counting."""
-    rows, step, tokens = [], 0, 0
-    for log in logs:
-        for line in log.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            rows.append(row | {"step": row["step"] + step, "tokens": row["tokens"] + tokens})
-        step, tokens = rows[-1]["step"], rows[-1]["tokens"]
-    return rows
 
 
 def smooth(losses: list[dict], every: int = 25) -> list[list[float]]:
@@ -230,7 +217,7 @@ def golden(data: Path) -> None:
 def card(record: dict, texts: list[str]) -> str:
     judge, model = record["judge"], record["model"]
     n, fresh = judge["samples"], math.log(model["vocab_size"])
-    share = judge["consistent"] / n
+    share, more = judge["consistent"] / n, judge["more_consistent"] / judge["more_samples"]
     sample = "\n\n".join(f"> {text}" for text in texts[:3])
     return f"""# tales: the course's own small model
 
@@ -244,6 +231,7 @@ A Llama 2 of {record["parameters"]:,} parameters (dim {model["dim"]}, {model["n_
 |---|--:|
 | held-out loss, nats a token (when fresh {fresh:.2f}) | {record["held_out_loss"]:.3f} |
 | consistent stories, says the judge, of {n} at temperature {judge["temperature"]} | {share:.1%} |
+| the same, of {judge["more_samples"]:,} others | {more:.1%} |
 | stories with a beginning and an end | {judge["whole"] / n:.1%} |
 | word for word a training story | {judge["copied_from_training"]} of {n} |
 

@@ -4,8 +4,6 @@
 whether names, things and places stay straight, how kind it is, and whether it is whole.
 """
 
-from .corpus import TRAIN_FILE as TRAIN_FILE
-from .corpus import VALID_FILE as VALID_FILE
 from .corpus import folder as folder
 from .judge import Verdict as Verdict
 from .judge import judge as judge

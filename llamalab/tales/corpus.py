@@ -6,8 +6,10 @@ valid.txt, in the same order. Files are written beside and renamed into place.
 
 import hashlib
 import json
-import os
 from pathlib import Path
+
+from llamalab import data
+from llamalab.files import beside
 
 from .story import Story, stories
 
@@ -16,18 +18,8 @@ FILES = ("train.txt", "valid.txt", "valid.jsonl")
 
 
 def folder() -> Path:
-    """data/tales/ of the checkout; it is no part of an installed wheel."""
-    found = Path(__file__).resolve().parents[2] / "data" / "tales"
-    if not found.is_dir():
-        raise FileNotFoundError(
-            f"there is no {found}: the tales' files come with the course's repository, not with "
-            "the package. `python -m llamalab.tales FOLDER` makes them anywhere."
-        )
-    return found
-
-
-TRAIN_FILE = Path(__file__).resolve().parents[2] / "data" / "tales" / "train.txt"
-VALID_FILE = TRAIN_FILE.with_name("valid.txt")
+    """data/tales/ of the course's data folder; FileNotFoundError says where that was looked for."""
+    return data.folder() / "tales"
 
 
 def metadata(story: Story) -> str:
@@ -49,9 +41,8 @@ def make(into: Path | str | None = None) -> list[Path]:
         "valid.jsonl": [metadata(story) for story in valid],
     }
     for name, content in lines.items():
-        beside = target / f".{name}.{os.getpid()}"
-        beside.write_text("\n".join(content) + "\n", encoding="utf-8", newline="\n")
-        beside.replace(target / name)
+        with beside(target / name) as part:
+            part.write_text("\n".join(content) + "\n", encoding="utf-8", newline="\n")
     return [target / name for name in FILES]
 
 

@@ -34,6 +34,8 @@ FRIEND = (
     "{H} had a {friend} called {F}, and the two of them [were together from morning to night|did everything together|could talk for hours].",
     "{his} {friend} was a {ftrait} {fgirl} named {F}.",
     "{H} and {his} {friend} {F} [played together whenever they could|told each other everything|went out together in all weathers].",
+    '{his} {friend} was a {ftrait} {fgirl} named {F}. "{F}! {F}!" {he} called every morning.',
+    '{his} {friend} {F} lived next door. "{H}! {H}!" {fhe} [called|cried] when the sun came up.',
 )
 
 # Now and then the friend owns something, too: two things to keep apart.
@@ -45,6 +47,7 @@ FRIEND_TOO = (
 GO_TOO = (
     "{one_day} they went {to}, {H} with the {thing} and {F} with the {thing2}.",
     "{one_day} {H} took the {thing} and {F} took the {thing2}, and off they went {to}.",
+    '{one_day} {F} called: "{H}! {H}! Let us go {to}!" So {H} took the {thing} and {F} took the {thing2}, and off they went.',
 )
 LAST_TOO = (
     "the next day {F} let {H} {use2} the {thing2}, too.",
@@ -63,7 +66,7 @@ OWNER_FIRST = (
 PAIR_FIRST = (
     "once there were two children, a {girl} called {H} and a {fgirl} called {F}, who [lived side by side|played together every day] {home_at}.",
     "{H} was a {trait} {girl}, and {F} was a {ftrait} {fgirl}. They [had always lived|had grown up together] {home_at}.",
-    '"wait for me!" called {H}, a {trait} {girl} with quick feet. "Then hurry up!" laughed {his} {friend} {F}.',
+    '"{F}! {F}! Wait for me!" called {H}, a {trait} {girl} with quick feet. "Then hurry up!" laughed {his} {friend} {F}.',
 )
 QUICK_OWNER = (
     "a {trait} {girl} named {H} had two treasures: {a_thing} and {his} {friend} {F}.",
@@ -86,7 +89,7 @@ DAY_OWNER = (
     "one {weather} {time}, a {trait} {girl} named {H} opened a box and found {a_thing} in it. It was a present from {his} [uncle|aunt|grandmother].",
 )
 DAY_PAIR = (
-    'one {weather} {time}, a {girl} called {H} knocked at the door of {his} {friend} {F}. "Come out and play!" {he} [called|cried].',
+    'one {weather} {time}, a {girl} called {H} knocked at the door of {his} {friend} {F}. "{F}! {F}! Come out and play!" {he} [called|cried].',
     "the sun had just come up when a {trait} {girl} called {H} met {his} {friend} {F} at the gate.",
     '"what shall we do today?" asked a {trait} {girl} named {H}. "Let us go out," said {his} {friend} {F}.',
     "it was a {weather} {time}. A {girl} named {H} and {his} {friend} {F} sat {home_at} and wondered what to do.",
@@ -101,17 +104,22 @@ ONE_DAY = (
 )
 LATER = ("a little later,", "soon after,", "that same day,", "before long,")
 
+# Children are called twice, as they are. It also teaches: the second "{H}!" is the first thing that a
+# small model learns to copy, since what it has to copy is always two places back.
 GO = (
     "{one_day} {H} and {F} [walked|went|ran] {to}[, where {sight}|].",
-    '{one_day} {H} [said|asked]: "Shall we go {to}?" So they [set off|ran all the way|went there hand in hand].',
-    "{one_day} the two of them [walked|went|set off] {to}[, where {sight}|].",
-    "{one_day} {F} took {H} by the hand, and they [went|ran] {to}.",
+    '{one_day} {H} [said|asked]: "{F}, {F}, shall we go {to}?" So they [set off|went there hand in hand].',
+    '{one_day} {F} called from the gate: "{H}! {H}! Shall we go {to}?" So they [set off|ran all the way].',
+    '{one_day} {H} ran to the door of {F}. "{F}! {F}! Let us go {to}," {he} called. So off they went.',
+    '{one_day} {F} wanted to go out. "{H}! {H}!" {fhe} called, and the two of them [walked|went|ran] {to}[, where {sight}|].',
 )
 GO_WITH = (
-    "{one_day} {H} took the {thing} {to}, and {F} came along[, too|].",
-    "{one_day} {H} and {F} [went|walked|ran] {to} with the {thing}.",
+    "{one_day} {H} [took the {thing} {to}, and {F} came along|and {F} went {to} with the {thing}].",
     "{one_day} {H} wanted to {use} the {thing}, so {he} went {to} with {F}[, where {sight}|].",
-    '{one_day} {F} said: "Bring the {thing}! Let us go {to}." So off they went.',
+    '{one_day} {F} said: "{H}, {H}, bring the {thing}! Let us go {to}." So off they went.',
+    '{one_day} {F} called from the gate: "{H}! {H}! Bring the {thing}, and let us go {to}." So off they went.',
+    '{one_day} {H} called from the window: "{F}! {F}! Let us go {to} with the {thing}." So they went.',
+    '{one_day} {H} wanted to {use} the {thing}. "{F}! {F}!" {he} called, and they went {to} together[, where {sight}|].',
 )
 
 HAPPY = (
@@ -120,11 +128,11 @@ HAPPY = (
     "{H} was {end}, and {he} never forgot that day.",
     "and so the day ended [in a red sunset|with a good supper|under a round moon], and both children were {end}.",
     "{H} had learned that {lesson}, and {he} was {end}.",
-    '"what a story that will make!" said {F} that evening, and {H} [laughed|smiled], for {he} was {end}.',
+    '"{H}, {H}, what a story that will make!" said {F} that evening, and {H} [laughed|smiled], for {he} was {end}.',
     "ever since that day {H} has known that {lesson}, and it makes {him} {end}.",
-    "and whenever {H} came {to} again, {he} thought of that day and was {end}.",
-    "they often went back {to} after that, {H} and {F}, and each time {H} was {end}.",
-    '{H} told the story at supper, {end} from head to toe. "I will never forget it," {he} said.',
+    "that evening {H} sang all the way to bed, {end} and [tired|warm].",
+    "{H} and {F} talked of it for many weeks after that, and each time {H} was {end}.",
+    '"{F}, {F}, I will never forget it," said {H} at supper, {end} from head to toe.',
 )
 SAD = (
     "that night {H} lay awake for a long time, and {he} was {end}.",
@@ -135,6 +143,7 @@ SAD = (
     "{H} had learned that {lesson}, but {he} was {end} all the same.",
     "ever since that day {H} has known that {lesson}, and it still makes {him} {end}.",
     "at supper {H} ate nothing, for {he} was {end}. {He} would never forget that day.",
-    "{H} never went {to} again without a heavy heart, for the place made {him} {end}.",
+    "{H} did not sing for many days after that, for {he} was {end}.",
+    '"{H}? {H}?" asked {F} that evening. But {H} said nothing, for {he} was {end}.',
     "that evening {H} sat at the window, {end}, and watched the [rain|stars|moon].",
 )

@@ -74,9 +74,8 @@ def _cast(draw: Callable[[int], int]) -> dict:
     """Who, what and where: drawn before any word, so that the held-out rule can decide."""
     pick = lambda options: options[draw(len(options))]  # noqa: E731
     plot = pick(PLOTS)
-    hero, friend = pick(world.PEOPLE), pick(world.PEOPLE)
-    while friend == hero:
-        friend = pick(world.PEOPLE)
+    hero = pick(world.PEOPLE)
+    friend = pick([one for one in world.PEOPLE if one.gender != hero.gender])
     place, home = pick(world.PLACES), pick(world.PLACES)
     while home == place:
         home = pick(world.PLACES)

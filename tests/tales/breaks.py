@@ -140,10 +140,12 @@ def no_friend(story, _, source):
     return story.text.replace(found[0] + " ", "") if found else None
 
 
-def swap_place(story, _, source):
-    place = story.facts["place"]
-    new = other(source, [one.noun for one in world.PLACES], place, story.facts["home"])
-    return late(story.text, rf"\bto the {place}\b", f"to the {new}", source, first=0.6)
+def jump(story, _, source):
+    """A late sentence plays in a place that nobody went to."""
+    new = other(source, world.PLACES, *(p for p in world.PLACES if f"the {p.noun}" in story.text))
+    parts = sentences(story.text)
+    parts.insert(len(parts) - 2, f"{story.facts['hero']} sat down {new.at} the {new.noun}.")
+    return " ".join(parts)
 
 
 def swap_helper(story, _, source):
@@ -173,6 +175,6 @@ def other_gender(story, _, source):
 
 BREAKS = (
     swap_name, exchange_names, swap_adjective, swap_noun, wrong_pronoun, all_pronouns, cut_ending,
-    cut_anywhere, splice, repeat, shuffle, shuffle_middle, unkind, no_hero, no_friend, swap_place,
+    cut_anywhere, splice, repeat, shuffle, shuffle_middle, unkind, no_hero, no_friend, jump,
     swap_helper, misspell, other_gender,
 )  # fmt: skip

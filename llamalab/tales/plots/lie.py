@@ -33,9 +33,9 @@ LIE = Plot(
         ),
         scene(
             "talk",
-            '"who did this?" asked {F}.',
+            '"{H}, {H}, who did this?" asked {F}.',
             '"what happened to my {thing}?" [asked|cried] {F}, {low}.',
-            '"my {noun}!" said {F}. "It is broken! Was it you?"',
+            '"my {noun}!" said {F}. "It is broken! {H}! {H}! Was it you?"',
         ),
         scene(
             "deed",
