@@ -11,7 +11,9 @@ that on their copied names alone: places at which a name stands that this story 
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -41,20 +43,31 @@ BATCHES = (2, 8, 32)
 DIMS = (16, 32, 48, 64, 96)
 LENGTHS = (0.25, 0.5, 1.0, 2.0)  # of a run, in parts of the usual one
 HELD_OUT = 96
+LIVE = replace(SMALL, n_layers=3)  # the model that the lesson trains live
 
 
 class Corpus:
     """Tokens of enough stories, and the beginnings of held-out ones with a mask of names."""
 
-    def __init__(self, tokens: int):
-        self.tokenizer = BPETokenizer.load(ROOT / "data" / "tokenizer.model")
+    def __init__(
+        self,
+        tokens: int,
+        seq: int = SEQ,
+        plot: str | None = None,
+        told: Callable[[str], str] = str,
+        held_told: Callable[[str], str] = str,
+    ):
+        self.tokenizer, self.seq = BPETokenizer.load(ROOT / "data" / "tokenizer.model"), seq
         row, count = [], 0
         while len(row) <= tokens:
-            row += self.encode(tales.tell(count).text)
+            story = tales.tell(count)
+            if plot in (None, story.plot):
+                row += self.encode(told(story.text))
             count += 1
         self.row = np.array(row, dtype=np.uint16)
-        held = [self.encode(s.text)[: SEQ + 1] for s in tales.stories(HELD_OUT, held_out=True)]
-        self.held = torch.tensor([ids for ids in held if len(ids) == SEQ + 1])
+        held = (s for s in tales.stories(HELD_OUT * 12, held_out=True) if plot in (None, s.plot))
+        held = [self.encode(held_told(s.text))[: seq + 1] for _, s in zip(range(HELD_OUT), held)]
+        self.held = torch.tensor([ids for ids in held if len(ids) == seq + 1])
         names = {self.tokenizer.encode(person.name)[0] for person in world.PEOPLE}
         self.copied = torch.zeros_like(self.held, dtype=torch.bool)
         for row, mask in zip(self.held.tolist(), self.copied):
@@ -74,7 +87,7 @@ def run(corpus, config=SMALL, *, seed, steps, batch=BATCH, std=None, **settings)
     plan = TrainConfig(steps=steps, **{"lr": LR, "warmup_steps": warmup} | settings)
     found = {"tokens": [], "train": [], "loss": [], "names": []}
     marks = {max(1, steps * sixth // 6) for sixth in range(1, 7)}
-    batches = Batches(corpus.row, batch, SEQ, seed=seed, bos_id=corpus.tokenizer.bos_id)
+    batches = Batches(corpus.row, batch, corpus.seq, seed=seed, bos_id=corpus.tokenizer.bos_id)
     for record in train(model, batches, plan):
         if record.step in marks:
             found["tokens"].append(record.tokens)
@@ -121,7 +134,23 @@ def scale(corpus, steps):
         yield {"dim": dim, "parameters": count["total"], "tables": tables, "seen": seen} | found
 
 
-PARTS = {part.__name__: part for part in (init, rate, warmup, batch, scale)}
+def once(text: str) -> str:
+    """A tale in which nobody is called twice: "Ida! Ida!" becomes "Ida!"."""
+    return re.sub(r"\b(\w+)([!,?]) \1\2", r"\1\2", text)
+
+
+def calls(_, steps):
+    """The lesson's live model, longer, on tales with their calls and without; both are then asked
+    about the same held-out stories, in which nobody is called twice."""
+    steps = int(7.5 * steps)
+    for twice, seed in product((True, False), SEEDS[:2]):
+        told = str if twice else once
+        corpus = Corpus(steps * BATCH * 192, 192, "wish", told, once)
+        found = run(corpus, LIVE, seed=seed, steps=steps, lr=1e-2)
+        yield {"twice": twice, "seed": seed} | found
+
+
+PARTS = {part.__name__: part for part in (init, rate, warmup, batch, scale, calls)}
 
 
 def main() -> None:

@@ -59,7 +59,8 @@ def test_transformers_opens_it_and_agrees(shipped):
 
 def test_it_tells_stories_that_the_judge_finds_consistent(shipped):
     """As the record says of 200; here of 40 others, with room for luck."""
-    assert RECORD["judge"]["consistent"] >= 0.7 * RECORD["judge"]["samples"]
+    assert RECORD["judge"]["consistent"] >= 0.95 * RECORD["judge"]["samples"]
+    assert RECORD["judge"]["more_consistent"] >= 0.95 * RECORD["judge"]["more_samples"]
     model, tokenizer = shipped
     ids = generate_batch(
         model, [[tokenizer.bos_id]] * 40, 254, temperature=0.8,
@@ -67,7 +68,7 @@ def test_it_tells_stories_that_the_judge_finds_consistent(shipped):
     )  # fmt: skip
     texts = [tokenizer.decode(row) for row in ids]
     assert len(set(texts)) == 40
-    assert sum(tales.judge(text).consistent for text in texts) >= 20
+    assert sum(tales.judge(text).consistent for text in texts) >= 35
 
 
 def test_the_card_tells_the_records_numbers():

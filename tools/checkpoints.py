@@ -42,7 +42,7 @@ from llamalab.training.ways import fastest
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = LlamaConfig.from_name("tales")
 STORIES, FOR_TOKENIZER, FOR_VALIDATION = 160_000, 20_000, 1_000
-STEPS, PEAK_RATE = 7600, 4e-3
+STEPS, PEAK_RATE = 9000, 4e-3
 SAMPLES, TEMPERATURE, SEED = 200, 0.8, 0
 # The golden text is the greedy continuation of that one of these whose closest choice is clearest:
 # rounding on another platform must not change a word of it.

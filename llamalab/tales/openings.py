@@ -132,7 +132,7 @@ HAPPY = (
     "ever since that day {H} has known that {lesson}, and it makes {him} {end}.",
     "that evening {H} sang all the way to bed, {end} and [tired|warm].",
     "{H} and {F} talked of it for many weeks after that, and each time {H} was {end}.",
-    '"{F}, {F}, I will never forget it," said {H} at supper, {end} from head to toe.',
+    '{H} told the story at supper, {end} from head to toe. "I will never forget it," {he} said.',
 )
 SAD = (
     "that night {H} lay awake for a long time, and {he} was {end}.",

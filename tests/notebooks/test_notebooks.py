@@ -66,7 +66,8 @@ def test_most_cells_are_compared(notebook):
     written = [cell for cell in code_cells(notebook) if cell.source.strip()]
     tags = [set(cell.metadata.get("tags", [])) for cell in written]
     compared = sum("nbval-check-output" in t for t in tags)
-    assert compared >= 0.6 * len(written)
+    printed = sum(bool(t) for t in tags)  # not pictures and widgets: those have no tag
+    assert compared >= 0.7 * printed
     for cell, tag in zip(written, tags):
         if not tag & {"nbval-check-output", "live", "bootstrap"}:
             html = "".join(o.get("data", {}).get("text/html", "") for o in cell.outputs)
