@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# Several workers share the cores: torch would otherwise take all of them in each. Before torch loads.
+# Workers share the cores, of which torch would take all in each of them. Said before torch loads.
 if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))) > 1:
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
 
