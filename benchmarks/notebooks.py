@@ -23,6 +23,8 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
+from llamalab.files import beside
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 MARKED = re.compile(r"(<!-- notebooks -->\n).*?(<!-- /notebooks -->)", re.DOTALL)
@@ -159,9 +161,8 @@ def main() -> None:
         text, places = MARKED.subn(lambda m: m[1] + table(rows) + m[2], text)
         if places != 1:
             raise ValueError(f"README.md has {places} places marked for notebooks, not 1")
-        beside = readme.with_suffix(".tmp")
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(beside, readme)
+        with beside(readme) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

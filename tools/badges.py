@@ -6,12 +6,15 @@ the Binder and Colab links in README.md and in each notebook's first cell, betwe
 The links are text: a badge's picture would be fetched from the network.
 """
 
-import os
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from llamalab.files import beside
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKED = re.compile(r"<!-- badges -->.*?<!-- /badges -->", re.DOTALL)
@@ -95,9 +98,8 @@ def main(root: Path, check: bool) -> int:
         stale += 1
         print(f"{path.name}: {'out of date' if check else 'written'}")
         if not check:
-            beside = path.with_suffix(".tmp")  # a crash leaves the old file whole
-            beside.write_text(new, encoding="utf-8", newline="\n")
-            os.replace(beside, path)
+            with beside(path) as part:
+                part.write_text(new, encoding="utf-8", newline="\n")
     return 1 if check and stale else 0
 
 

@@ -60,7 +60,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = asked.work or Path(temporary)
         if not asked.only_files:
-            tokenizer_of(asked.data)
             pretrain(work, asked.data)
         publish(work, asked.data / "checkpoints" / "tales")
     golden(asked.data)
@@ -89,8 +88,7 @@ def pretrain(work: Path, data: Path) -> None:
             save_every=100, hold_out=0.01,
         )  # fmt: skip
         stories = (story.text for story in tales.stories(STORIES))
-        tokenizer = BPETokenizer.load(data / "tokenizer.model")
-        run = begin(work, CONFIG, plan, stories, tokenizer=tokenizer, device=device)
+        run = begin(work, CONFIG, plan, stories, tokenizer=tokenizer_of(data), device=device)
     held = json.loads(seconds.read_text("utf-8")) if seconds.exists() else {"clock": 0, "cores": 0}
     meter, start = Meter(), time.perf_counter()
     for record in run:
@@ -171,7 +169,7 @@ def held_out_loss(model, tokenizer) -> float:
         path = Path(folder, "held_out.npy")
         texts = (s.text for s in tales.stories(FOR_VALIDATION, held_out=True))
         write_tokens(path, texts, tokenizer)
-        tokens = torch.from_numpy(read_tokens(path)[:].astype("int64")).numpy()
+        tokens = read_tokens(path).astype("int64")
         return evaluate(
             model, validation_batches(tokens, 8, model.config.max_seq_len, bos_id=tokenizer.bos_id)
         )

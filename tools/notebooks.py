@@ -24,6 +24,8 @@ import nbclient
 import nbformat
 import typer
 
+from llamalab.files import beside
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -52,11 +54,8 @@ def read(path: Path) -> nbformat.NotebookNode:
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Beside, then renamed: a crash leaves the old file whole."""
-    beside = path.with_suffix(".tmp")
-    with open(beside, "w", encoding="utf-8", newline="\n") as file:
+    with beside(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
         nbformat.write(notebook, file)
-    os.replace(beside, path)
 
 
 def execute(notebook: nbformat.NotebookNode, my_llama: str | None = None) -> None:

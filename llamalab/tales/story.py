@@ -175,7 +175,7 @@ def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -
     way: Way = plot.ways[draw(len(plot.ways))]
     slots = _slots(cast, way, draw)
     scenes, timed = _opening(plot, draw)
-    if scenes[0][1] is openings.PAIR_FIRST:  # two people: "she" could be either
+    if scenes[0][1] is openings.PAIR_FIRST:  # two people were named: say which
         slots |= {"who": cast["hero"].name, "whose": f"{cast['hero'].name}'s"}
     moment = openings.LATER if timed else openings.ONE_DAY
     slots["one_day"] = render(moment[draw(len(moment))], slots, draw)

@@ -53,8 +53,6 @@ def write_tokens(
             fields = {"descr": dtype.str, "fortran_order": False, "shape": (count,)}
             np.lib.format.write_array_header_1_0(file, fields)
             assert file.tell() == HEADER
-            file.flush()
-            os.fsync(file.fileno())
         if count == 0:
             raise ValueError("there is no text in the documents: nothing to train on")
     return count
