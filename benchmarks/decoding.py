@@ -20,8 +20,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from llamalab.config import LlamaConfig
+from llamalab.formats import save
 from llamalab.generation import generate
-from llamalab.interop import save
 from llamalab.layers import KVCache
 from llamalab.model import Llama
 

@@ -23,7 +23,7 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
-from llamalab.files import beside
+from llamalab.runtime.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -161,7 +161,7 @@ def main() -> None:
         text, places = MARKED.subn(lambda m: m[1] + table(rows) + m[2], text)
         if places != 1:
             raise ValueError(f"README.md has {places} places marked for notebooks, not 1")
-        with beside(readme) as part:
+        with atomic_write(readme) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from llamalab import tales
 from llamalab.accounting import count_parameters
 from llamalab.config import LlamaConfig
-from llamalab.files import beside
 from llamalab.model import Llama, init_weights
+from llamalab.runtime.files import atomic_write
 from llamalab.tales import world
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import Batches, TrainConfig, evaluate, train
@@ -176,7 +176,7 @@ def store(name: str, runs: list[dict], steps: int) -> None:
              "steps": steps, "lr": LR, "warmup_steps": WARMUP, "seeds": len(SEEDS)}  # fmt: skip
     ordered = {"settings": shape} | {part: held[part] for part in PARTS if part in held}
     FILE.parent.mkdir(parents=True, exist_ok=True)
-    with beside(FILE) as part:
+    with atomic_write(FILE) as part:
         part.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 

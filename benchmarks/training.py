@@ -21,10 +21,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from llamalab.config import LlamaConfig
-from llamalab.interop import save
+from llamalab.formats import save
 from llamalab.model import Llama
+from llamalab.runs.autotune import PLAIN, Way, ways
 from llamalab.training import TrainConfig, learning_rate, train
-from llamalab.training.ways import PLAIN, Way, ways
 
 BATCH, SEQ_LEN = 16, 256
 FLOAT32, BFLOAT16 = 1e-4, 1e-2  # shares by which the losses may differ
@@ -54,7 +54,7 @@ def theirs(model, batch: torch.Tensor, config: TrainConfig):
             logits = forward(input_ids=inputs, use_cache=False).logits
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
         optimizer.param_groups[0]["lr"] = learning_rate(number, config)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -81,7 +81,7 @@ def runs(config: TrainConfig, compile: bool) -> dict[tuple[str, Way], Callable[[
             model = Llama(shape)
             model.load_state_dict(fresh.state_dict())
             found["ours", way] = ours(model, batch, taken)
-            for kind in ("eager", "sdpa") if way.products == "torch" else ():
+            for kind in ("eager", "sdpa") if way.matmul == "torch" else ():
                 peer = transformers.AutoModelForCausalLM.from_pretrained(
                     folder, attn_implementation=kind, dtype=torch.float32
                 )

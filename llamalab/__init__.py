@@ -10,8 +10,8 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load": "interop",
-    "save": "interop",
+    "load": "formats",
+    "save": "formats",
     "Llama": "model",
     "Parts": "model",
     "LlamaConfig": "config",

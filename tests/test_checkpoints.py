@@ -7,12 +7,13 @@ import pytest
 import torch
 
 import llamalab
-from llamalab import data, tales
+from llamalab import tales
 from llamalab.accounting import count_parameters, training_flops
 from llamalab.generation import generate, generate_batch
+from llamalab.runtime import paths
 
-HERE = data.folder() / "checkpoints" / "tales"
-GOLDEN = json.loads((data.folder() / "golden" / "tales.json").read_text(encoding="utf-8"))
+HERE = paths.data_folder() / "checkpoints" / "tales"
+GOLDEN = json.loads((paths.data_folder() / "golden" / "tales.json").read_text(encoding="utf-8"))
 RECORD = json.loads((HERE / "record.json").read_text(encoding="utf-8"))
 
 
@@ -31,7 +32,7 @@ def test_it_is_what_its_record_says(shipped):
     assert RECORD["training_flops"] == training_flops(config, RECORD["tokens_seen"])
     stored, _ = llamalab.load(HERE)
     assert stored.norm.weight.dtype == torch.float16
-    ours = (data.folder() / "tokenizer.model").read_bytes()
+    ours = (paths.data_folder() / "tokenizer.model").read_bytes()
     assert (HERE / "tokenizer.model").read_bytes() == ours
 
 
@@ -84,5 +85,5 @@ def test_the_card_tells_the_records_numbers():
 
 
 def test_the_data_folder_stays_small():
-    files = [path for path in Path(data.folder()).rglob("*") if path.is_file()]
+    files = [path for path in Path(paths.data_folder()).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 8_000_000

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from llamalab import cli, device, doctor, mine
+from llamalab import cli
 from llamalab.accounting import memory
+from llamalab.course import doctor
+from llamalab.runtime import device, paths
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "from llamalab.cli import app; app()"]
@@ -81,13 +83,13 @@ def test_each_command_explains_itself(command, words):
 def test_the_course_is_found_from_inside(course):
     below = course / "notebooks" / "deep"
     below.mkdir()
-    assert cli.find_course(below) == course
-    assert cli.find_course(course) == course
+    assert paths.find_course(below) == course
+    assert paths.find_course(course) == course
 
 
 def test_without_the_course_it_says_where_to_go(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "find_course", lambda start: None)
+    monkeypatch.setattr(paths, "find_course", lambda start: None)
     done = CliRunner().invoke(cli.app, ["lab"])
     assert done.exit_code == 2
     assert "the folder that you cloned" in done.output
@@ -181,7 +183,7 @@ def test_doctor_names_no_path_of_this_machine(course, monkeypatch):
     """Its table is a stored output of notebook 00."""
     monkeypatch.chdir(course)
     assert str(course) not in str(doctor.examine())
-    monkeypatch.delenv(mine.VARIABLE)
+    monkeypatch.delenv(paths.ANSWERS_VARIABLE)
     assert str(course) not in str(doctor.examine())
 
 
@@ -215,10 +217,10 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
     """Below a file there can be no folder, whoever asks."""
     (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setenv(mine.VARIABLE, str(tmp_path / "file" / "my_llama"))
+    monkeypatch.setenv(paths.ANSWERS_VARIABLE, str(tmp_path / "file" / "my_llama"))
     answers = next(finding for finding in doctor.examine() if finding.name == "your answers")
     assert not answers.ok
-    assert mine.VARIABLE in answers.way_out
+    assert paths.ANSWERS_VARIABLE in answers.way_out
 
 
 def test_the_containers_limit_is_read(tmp_path):
@@ -365,14 +367,14 @@ def test_info_and_generate_know_the_shipped_by_name(my_run, tmp_path, monkeypatc
 
 def test_the_tales_without_a_text(tmp_path):
     status, said, told = ask("train", "--out", tmp_path / "r", "--stories", "60", *SMALL, *EXACT,
-                             "--lr", "0.01", "--seed", "3", "--hold-out", "0", "--accumulate", "2",
+                             "--lr", "0.01", "--seed", "3", "--hold-out", "0", "--grad-accum-steps", "2",
                              "--warmup-steps", "1", "--save-every", "0", "--eval-every", "2",
                              "--vocab-size", "400")  # fmt: skip
     assert status == 0, told
     assert said.startswith("done") and "validation" not in said
     held = json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["plan"]
     recipe = held["train"]
-    assert (recipe["lr"], recipe["accumulate"], recipe["warmup_steps"]) == (0.01, 2, 1)
+    assert (recipe["lr"], recipe["grad_accum_steps"], recipe["warmup_steps"]) == (0.01, 2, 1)
     assert (held["seed"], held["save_every"], held["hold_out"]) == (3, 0, 0.0)
     names = [p.name for p in (tmp_path / "r" / "checkpoints").iterdir()]
     assert names == ["step-00000004"]  # only at the end
@@ -488,7 +490,7 @@ def test_a_batch_that_memory_cannot_hold_is_a_sentence(home, tmp_path, monkeypat
     monkeypatch.setattr("llamalab.training.loop.summed_loss", full)
     status, _, why = ask("train", "--out", tmp_path / "r", "--text", home / "my book.txt", *SMALL,
                          *EXACT)  # fmt: skip
-    assert status == 2 and "half the --batch-size with twice the --accumulate" in why
+    assert status == 2 and "half the --batch-size with twice the --grad-accum-steps" in why
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import nbformat
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from llamalab.files import beside
+from llamalab.runtime.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKED = re.compile(r"<!-- badges -->.*?<!-- /badges -->", re.DOTALL)
@@ -98,7 +98,7 @@ def main(root: Path, check: bool) -> int:
         stale += 1
         print(f"{path.name}: {'out of date' if check else 'written'}")
         if not check:
-            with beside(path) as part:
+            with atomic_write(path) as part:
                 part.write_text(new, encoding="utf-8", newline="\n")
     return 1 if check and stale else 0
 

@@ -29,15 +29,15 @@ import llamalab
 from llamalab import tales
 from llamalab.accounting import Meter, count_parameters, training_flops
 from llamalab.config import LlamaConfig
-from llamalab.device import choose_device
-from llamalab.files import beside
 from llamalab.generation import generate, generate_batch
 from llamalab.model import Llama
+from llamalab.runs.autotune import fastest
+from llamalab.runs.run import Plan, begin, resume
+from llamalab.runtime.device import choose_device
+from llamalab.runtime.files import atomic_write
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig, read_tokens, validation_batches, write_tokens
 from llamalab.training.loop import evaluate
-from llamalab.training.run import Plan, begin, resume
-from llamalab.training.ways import fastest
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = LlamaConfig.from_name("tales")
@@ -244,7 +244,7 @@ the course's licence (MIT).
 
 
 def write(path: Path, text: str) -> None:
-    with beside(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 

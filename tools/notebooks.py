@@ -24,7 +24,7 @@ import nbclient
 import nbformat
 import typer
 
-from llamalab.files import beside
+from llamalab.runtime.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -54,7 +54,7 @@ def read(path: Path) -> nbformat.NotebookNode:
 
 
 def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    with beside(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
+    with atomic_write(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
         nbformat.write(notebook, file)
 
 
@@ -114,8 +114,8 @@ def _shape(outputs: list) -> str:
 
 def fill(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A copy in which every answer cell holds the exercise bank's answer."""
-    from llamalab.exercises import find as exercise
-    from llamalab.exercises.source import source_of
+    from llamalab.course.catalogue import find as exercise
+    from llamalab.course.engine.source import source_of
 
     solved = copy.deepcopy(notebook)
     for cell in solved.cells:

@@ -19,10 +19,10 @@ from typing import Annotated
 
 import typer
 
+from llamalab.runtime import paths
+
 from .train import train
 from .use import generate, info
-
-FIRST = Path("notebooks", "00_start_here.ipynb")
 
 app = typer.Typer(
     help="Write Llama 2 yourself, one layer at a time.\n\n"
@@ -60,10 +60,10 @@ def lab(
     root. Without a display it prints the address to open, token included.
     Ctrl+C twice stops it; your answers stay in my_llama/.
     """
-    course = find_course(Path.cwd())
+    course = paths.find_course(Path.cwd())
     if course is None:
         _give_up(
-            f"The notebooks are not here: no {FIRST.as_posix()} in {Path.cwd()} or above it, nor "
+            f"The notebooks are not here: no {paths.FIRST_NOTEBOOK.as_posix()} in {Path.cwd()} or above it, nor "
             "beside the installed package. Go to the folder that you cloned and try again."
         )
     if importlib.util.find_spec("jupyterlab") is None:
@@ -91,7 +91,7 @@ def doctor() -> None:
 
     Every line is ok or a warning with a way out. The exit status is 1 if there is a warning.
     """
-    from llamalab.doctor import examine
+    from llamalab.course.doctor import examine
 
     report = examine()
     typer.echo(str(report))
@@ -101,14 +101,6 @@ def doctor() -> None:
 app.command(name="train")(train)
 app.command(name="generate")(generate)
 app.command(name="info")(info)
-
-
-def find_course(start: Path) -> Path | None:
-    """The folder that holds the notebooks: `start`, one above it, or the package's own checkout."""
-    for folder in (start, *start.parents, Path(__file__).resolve().parents[2]):
-        if (folder / FIRST).is_file():
-            return folder
-    return None
 
 
 def has_display(environment, platform: str) -> bool:
@@ -128,7 +120,7 @@ def jupyter_options(course: Path, port: int, ip: str, browser: bool, root: bool)
     """JupyterLab's command line: the course's folder on the left, notebook 00 open."""
     options = [
         f"--ServerApp.root_dir={course}",
-        f"--LabApp.default_url=/lab/tree/{FIRST.as_posix()}",
+        f"--LabApp.default_url=/lab/tree/{paths.FIRST_NOTEBOOK.as_posix()}",
         f"--ServerApp.ip={ip}",
         f"--ServerApp.port={port}",
         "--ServerApp.log_level=WARN",  # the address, and trouble; not each request

@@ -50,7 +50,7 @@ def train(
         int | None, _option("Rows of a micro-batch, over all processes (default 16).")
     ] = None,
     seq_len: Annotated[int | None, _option("Tokens of a row (default 256).")] = None,
-    accumulate: Annotated[
+    grad_accum_steps: Annotated[
         int | None, _option("Micro-batches of a step: a larger batch in the same memory (1).")
     ] = None,
     lr: Annotated[
@@ -106,7 +106,7 @@ def train(
     On several processes or GPUs: torchrun --nproc-per-node 2 -m llamalab train --out my_run
     """
     given = dict(locals())
-    from llamalab.training import distributed
+    from llamalab.runtime import distributed
 
     if distributed.launched():
         _quiet_unless_first()
@@ -122,7 +122,7 @@ def train(
         if "out of memory" in str(error) or "allocate memory" in str(error):
             raise MemoryError(
                 f"a step takes more memory than there is ({str(error)[:100].strip()} …). Try half "
-                f"the --batch-size with twice the --accumulate: the same step in less memory"
+                f"the --batch-size with twice the --grad-accum-steps: the same step in less memory"
             ) from None
         if distributed.lost(error):
             raise ValueError(_alone(out)) from None
@@ -139,8 +139,9 @@ def _begun(given: dict, device):
     from dataclasses import replace
 
     from llamalab.config import LlamaConfig
-    from llamalab.training import TrainConfig, distributed
-    from llamalab.training.run import Plan, begin, check
+    from llamalab.runs.run import Plan, begin, check
+    from llamalab.runtime import distributed
+    from llamalab.training import TrainConfig
 
     def asked(*names: str) -> dict:
         return {name: given[name] for name in names if given[name] is not None}
@@ -151,7 +152,9 @@ def _begun(given: dict, device):
         if shape.get("dim", config.dim) != config.dim:
             shape["hidden_dim"] = None  # by Meta's rule, from the new width
         config = replace(config, **shape)
-    recipe = asked("steps", "lr", "warmup_steps", "accumulate", "eval_every", "dtype", "compile")
+    recipe = asked(
+        "steps", "lr", "warmup_steps", "grad_accum_steps", "eval_every", "dtype", "compile"
+    )
     usual = {"steps": 600, "lr": 3e-3, "eval_every": 100, "dtype": _choice().dtype,
              "compile": str(device).startswith("cuda")}  # fmt: skip
     plan = Plan(
@@ -173,7 +176,7 @@ def _begun(given: dict, device):
     if given["dtype"] is None and not given["compile"] and not distributed.launched():
         config = replace(config, vocab_size=tokenizer.vocab_size)
         way, tried = _fastest(config, plan, device)
-        plan = replace(plan, train=replace(plan.train, dtype=way.dtype, products=way.products))
+        plan = replace(plan, train=replace(plan.train, dtype=way.dtype, matmul=way.matmul))
     run = begin(given["out"], config, plan, documents, tokenizer=tokenizer, device=device)
     if tried:
         typer.echo(f"forward and backward of one batch, each way tried here:\n{tried}", err=True)
@@ -185,7 +188,7 @@ def _fastest(config, plan, device) -> tuple:
     import torch
 
     from llamalab.model import Llama
-    from llamalab.training.ways import fastest
+    from llamalab.runs.autotune import fastest
 
     rows = torch.randint(0, config.vocab_size, (plan.batch_size, plan.seq_len + 1))
     found = fastest(Llama(config).to(device), rows)
@@ -198,8 +201,9 @@ def _texts(given: dict, vocab_size: int):
     from itertools import chain, islice
 
     from llamalab import tales
+    from llamalab.runtime import distributed
     from llamalab.tokenizer import BPETokenizer
-    from llamalab.training import distributed, documents
+    from llamalab.training import documents
 
     count = 20_000 if given["stories"] is None else given["stories"]
 
@@ -232,7 +236,7 @@ def _up_to(texts, characters: int):
 
 
 def _resumed(out: Path, given: dict, device):
-    from llamalab.training.run import resume
+    from llamalab.runs.run import resume
 
     fixed = {"out", "resume", "device"}
     changed = [name for name, value in given.items() if name not in fixed and value is not None]
@@ -250,7 +254,7 @@ def _follow(run) -> None:
     from tqdm import tqdm
 
     from llamalab.accounting import Meter
-    from llamalab.training import distributed
+    from llamalab.runtime import distributed
 
     meter, steps = Meter(), run.plan.train.steps
     bar = tqdm(
@@ -276,7 +280,7 @@ def _follow(run) -> None:
 @contextlib.contextmanager
 def _stopping(run):
     """Ctrl+C, or a polite kill, ends the run behind the step; a second one ends it at once."""
-    from llamalab.training import distributed
+    from llamalab.runtime import distributed
 
     def stop(number, frame) -> None:
         if run.stop:
@@ -296,8 +300,8 @@ def _stopping(run):
 
 def _say(run) -> None:
     from llamalab.accounting import count_parameters
-    from llamalab.training import distributed
-    from llamalab.training.ways import Way
+    from llamalab.runs.autotune import Way
+    from llamalab.runtime import distributed
 
     plan, config = run.plan, run.config
     if distributed.rank():
@@ -305,8 +309,8 @@ def _say(run) -> None:
     where = f"from step {run.state.step}" if run.resumed else "from random numbers"
     several = f", {distributed.world()} processes ({plan.parallel})" * (distributed.world() > 1)
     device = next(run.model.parameters()).device
-    tokens = plan.train.steps * plan.train.accumulate * plan.batch_size * plan.seq_len
-    way = Way(plan.train.dtype, plan.train.products, plan.train.compile)
+    tokens = plan.train.steps * plan.train.grad_accum_steps * plan.batch_size * plan.seq_len
+    way = Way(plan.train.dtype, plan.train.matmul, plan.train.compile)
     wait = " (the first step takes a while)" * way.compile
     typer.echo(
         f"{count_parameters(config)['total']:,} parameters {where}; "
@@ -317,7 +321,7 @@ def _say(run) -> None:
 
 
 def _say_the_end(run) -> None:
-    from llamalab.training import distributed
+    from llamalab.runtime import distributed
 
     if distributed.rank():
         return
@@ -347,7 +351,7 @@ def _there(device: str | None) -> str:
 
 
 def _choice():
-    from llamalab.device import choose_device
+    from llamalab.runtime.device import choose_device
 
     return choose_device()
 
@@ -355,7 +359,8 @@ def _choice():
 def _alone(out: Path) -> str:
     """What a process says whose neighbour was killed, perhaps in the midst of its bar, or ended
     with a message of its own."""
-    from llamalab.training import checkpoint, distributed
+    from llamalab.runs import checkpoint
+    from llamalab.runtime import distributed
 
     newest = checkpoint.latest(out / "checkpoints")
     further = "there is no checkpoint yet: start again"

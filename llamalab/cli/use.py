@@ -51,9 +51,9 @@ def generate(
 
     import torch
 
+    from llamalab.formats import load
     from llamalab.generation import generate as ids_of
     from llamalab.generation import stream_text
-    from llamalab.interop import load
 
     if seed is not None and not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed={seed} must have at most 63 bits")
@@ -88,7 +88,7 @@ def info(
     the weights once, to know that they are whole.
     """
     from llamalab.accounting import count_parameters, kv_cache_bytes
-    from llamalab.interop import load
+    from llamalab.formats import load
 
     found = _find(path)
     model, tokenizer = load(found)
@@ -113,7 +113,7 @@ def info(
 
 def _find(path: str) -> Path:
     """What `load` is to load: a run that is not finished has its newest checkpoint."""
-    from llamalab.training import checkpoint
+    from llamalab.runs import checkpoint
 
     place = Path(path)
     if (place / "config.json").exists():
@@ -127,7 +127,7 @@ def _find(path: str) -> Path:
 def _say_run(out: Path) -> None:
     import json
 
-    from llamalab.training.run import read_plan
+    from llamalab.runs.run import read_plan
 
     if not (out / "run.json").exists():
         return

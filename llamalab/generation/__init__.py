@@ -7,7 +7,7 @@ stream_text     ids to text, as they come               Decoder         the fast
 
 from llamalab.generation.batch import generate_batch
 from llamalab.generation.beam import Beam, beam_search
-from llamalab.generation.decoder import Decoder
+from llamalab.generation.fused import Decoder
 from llamalab.generation.single import generate
 from llamalab.generation.speculative import Speculation, accept_or_resample, speculate
 from llamalab.generation.text import stream_text

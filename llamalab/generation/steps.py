@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from llamalab.generation.decoder import Decoder, why_not
+from llamalab.generation.fused import Decoder, why_not
 from llamalab.layers import KVCache
 from llamalab.model import Llama
 

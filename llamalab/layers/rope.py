@@ -7,7 +7,7 @@ The numbers of a head are taken in pairs, and pair i at position t is turned by 
 A score, the dot product of a turned query with a turned key, then depends on the distance between
 the two positions alone. Pairs are NEIGHBOURS, (0, 1), (2, 3) and so on: Meta's layout, in which
 Llama 2's weights were published. Hugging Face's files pair i with i + D/2 and have the rows of wq
-and wk in another order to make up for it (`llamalab.interop.names` converts).
+and wk in another order to make up for it (`llamalab.formats.names` converts).
 
 The angles are products of float32 numbers, as in Meta's code and in transformers: late positions
 inherit their rounding (an angle of 4,000 is known to 0.0002), so it is part of the definition.

@@ -8,8 +8,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from llamalab import data
-from llamalab.files import beside
+from llamalab.runtime import paths
+from llamalab.runtime.files import atomic_write
 
 from .story import Story, stories
 
@@ -19,7 +19,7 @@ FILES = ("train.txt", "valid.txt", "valid.jsonl")
 
 def folder() -> Path:
     """data/tales/ of the course's data folder; FileNotFoundError says where that was looked for."""
-    return data.folder() / "tales"
+    return paths.data_folder() / "tales"
 
 
 def metadata(story: Story) -> str:
@@ -41,7 +41,7 @@ def make(into: Path | str | None = None) -> list[Path]:
         "valid.jsonl": [metadata(story) for story in valid],
     }
     for name, content in lines.items():
-        with beside(target / name) as part:
+        with atomic_write(target / name) as part:
             part.write_text("\n".join(content) + "\n", encoding="utf-8", newline="\n")
     return [target / name for name in FILES]
 

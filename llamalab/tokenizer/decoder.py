@@ -15,8 +15,8 @@ from itertools import groupby
 from google.protobuf.message import Message
 
 from .bpe import BYTE_BY_BYTE, BYTE_OF, SPACE
-from .model_file import BYTE, CONTROL, UNKNOWN
-from .normalizer import Normalizer
+from .sentencepiece.model_file import BYTE, CONTROL, UNKNOWN
+from .sentencepiece.normalizer import Normalizer
 
 
 class Decoder:

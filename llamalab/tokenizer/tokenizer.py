@@ -16,7 +16,7 @@ from . import trainer
 from .bpe import check_text
 from .decoder import Decoder
 from .encoder import Encoder
-from .model_file import CONTROL, UNKNOWN, parse_model, write_model
+from .sentencepiece.model_file import CONTROL, UNKNOWN, parse_model, write_model
 from .stream import blocks
 
 

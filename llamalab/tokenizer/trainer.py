@@ -19,8 +19,8 @@ from heapq import heapify, heappop, heappush
 from google.protobuf.message import Message
 
 from .bpe import BYTE_PIECES, SPACE, check_text, segments
-from .model_file import BPE, BYTE, CONTROL, NORMAL, UNKNOWN, ModelProto
-from .scripts import is_allowed
+from .sentencepiece.model_file import BPE, BYTE, CONTROL, NORMAL, UNKNOWN, ModelProto
+from .sentencepiece.scripts import is_allowed
 
 SPECIALS = (("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL))
 FIRST_MERGE = len(SPECIALS) + len(BYTE_PIECES)  # 259

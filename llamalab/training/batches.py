@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from llamalab.files import beside
+from llamalab.runtime.files import atomic_write
 from llamalab.tokenizer import BPETokenizer
 
 HEADER = 128  # bytes of a .npy header for one long row
@@ -35,7 +35,7 @@ def write_tokens(
     write; an older file then stays as it was."""
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
     count = 0
-    with beside(Path(path)) as part:
+    with atomic_write(Path(path)) as part:
         with open(part, "wb") as file:
             file.write(bytes(HEADER))
             for document in documents:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from . import distributed
-from .fast import products
+from llamalab.runtime import distributed
+from llamalab.runtime.cpu_kernels import matmul
+
 from .losses import shift, summed_loss
 from .optim import TrainConfig, learning_rate, make_optimizer
 
@@ -75,7 +76,7 @@ def train(
     while state.step < config.steps:
         start = time.perf_counter()
         step, lr = state.step + 1, learning_rate(state.step + 1, config)
-        micro = [_take(batches, device, step, config) for _ in range(config.accumulate)]
+        micro = [_take(batches, device, step, config) for _ in range(config.grad_accum_steps)]
         everyone = sum(counted for *_, counted in micro)  # a sum of weights, if the masks have any
         if everyone == 0:
             raise ValueError(f"step {step}: the masks count no token, there is nothing to learn")
@@ -84,14 +85,14 @@ def train(
             with (
                 distributed.synced(model, number == len(micro)),
                 precision(device, config.dtype),
-                products(config.products),
+                matmul(config.matmul),
             ):
                 part = summed_loss(forward(inputs), targets, mask) / everyone
                 # Gradients are averaged over processes: their sum is what the loss asks for.
                 (part * distributed.world()).backward()
             loss += part.detach()
         loss = float(distributed.total(loss))
-        norm = distributed.clip(model, config.clip if math.isfinite(loss) else None)
+        norm = distributed.clip(model, config.max_grad_norm if math.isfinite(loss) else None)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             state.optimizer.zero_grad(set_to_none=True)
             raise NonFiniteLoss(_not_finite(step, loss, norm, lr, config))
@@ -141,7 +142,7 @@ def _take(batches: Iterator[Batch], device, step: int, config: TrainConfig):
     except StopIteration:
         raise ValueError(
             f"the batches ran out in step {step} of {config.steps}: a step takes "
-            f"{config.accumulate}. Give more of them, or fewer steps"
+            f"{config.grad_accum_steps}. Give more of them, or fewer steps"
         ) from None
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .fast import PRODUCTS
+from llamalab.runtime.cpu_kernels import MATMULS
 
 DTYPES = ("float32", "bfloat16")
 
@@ -23,8 +23,8 @@ DTYPES = ("float32", "bfloat16")
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How to train. `warmup_steps=None` means a twentieth of the steps, at most Llama 2's 2,000.
-    `accumulate` micro-batches make one step. `dtype` is that of the matrix products; weights and
-    optimizer stay float32; `products` says by what road they are computed, see `ways.fastest`.
+    `grad_accum_steps` micro-batches make one step. `dtype` is that of the matrix products; weights and
+    optimizer stay float32; `matmul` says by what road they are computed, see `runs.autotune`.
     `eval_every=0`: only after the last step, if there is validation."""
 
     steps: int
@@ -35,17 +35,17 @@ class TrainConfig:
     beta2: float = 0.95
     eps: float = 1e-5
     weight_decay: float = 0.1
-    clip: float = 1.0
-    accumulate: int = 1
+    max_grad_norm: float = 1.0
+    grad_accum_steps: int = 1
     eval_every: int = 0
     dtype: str = "float32"
-    products: str = "torch"
+    matmul: str = "torch"
     compile: bool = False
 
     def __post_init__(self) -> None:
         if self.warmup_steps is None and isinstance(self.steps, int):
             object.__setattr__(self, "warmup_steps", min(2000, max(0, self.steps) // 20))
-        least_of = {"steps": 1, "warmup_steps": 0, "accumulate": 1, "eval_every": 0}
+        least_of = {"steps": 1, "warmup_steps": 0, "grad_accum_steps": 1, "eval_every": 0}
         for name, least in least_of.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -55,7 +55,7 @@ class TrainConfig:
                 f"warmup_steps={self.warmup_steps} is more than steps={self.steps}: the rate would "
                 f"never reach its peak"
             )
-        for name in ("lr", "eps", "clip"):
+        for name in ("lr", "eps", "max_grad_norm"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be a finite number above 0")
         for name in ("min_lr_ratio", "beta1", "beta2", "weight_decay"):
@@ -63,10 +63,10 @@ class TrainConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} must lie between 0 and 1")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} must be one of {', '.join(DTYPES)}")
-        if self.products not in PRODUCTS:
-            raise ValueError(f"products={self.products!r} must be one of {', '.join(PRODUCTS)}")
-        if self.compile and self.products != "torch":
-            raise ValueError(f"compile=True goes with products='torch', not {self.products!r}")
+        if self.matmul not in MATMULS:
+            raise ValueError(f"matmul={self.matmul!r} must be one of {', '.join(MATMULS)}")
+        if self.compile and self.matmul != "torch":
+            raise ValueError(f"compile=True goes with matmul='torch', not {self.matmul!r}")
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -53,7 +53,7 @@ def transformers_peer(tmp_path):
     def make(model):
         import transformers
 
-        from llamalab.interop import save
+        from llamalab.formats import save
 
         save(model, tmp_path / "hf", format="hf")
         return transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "hf").eval()

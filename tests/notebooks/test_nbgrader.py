@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llamalab.exercises import catalogue
+from llamalab.course.catalogue import catalogue
 from tools import notebooks as tool
 
 CONFIG = """

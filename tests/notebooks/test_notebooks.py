@@ -9,7 +9,7 @@ import re
 import nbformat
 import pytest
 
-from llamalab.exercises import catalogue
+from llamalab.course.catalogue import catalogue
 from tools import notebooks as tool
 
 PATHS = tool.find()

@@ -8,7 +8,7 @@ import pytest
 from sentencepiece import sentencepiece_model_pb2
 
 from llamalab.tokenizer import BPETokenizer
-from llamalab.tokenizer.model_file import ModelProto
+from llamalab.tokenizer.sentencepiece.model_file import ModelProto
 
 
 @pytest.mark.parametrize("name", ["ModelProto", "TrainerSpec", "NormalizerSpec", "SentencePiece"])

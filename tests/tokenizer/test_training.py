@@ -12,7 +12,7 @@ import pytest
 import sentencepiece
 
 from llamalab.tokenizer import BPETokenizer, trainer
-from llamalab.tokenizer.scripts import script
+from llamalab.tokenizer.sentencepiece.scripts import script
 
 TOPICS = "\n".join(pydoc_data.topics.topics.values())  # 0.45 MB of English, on every machine
 

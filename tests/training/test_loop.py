@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import LlamaForCausalLM, get_cosine_with_min_lr_schedule_with_warmup
 
-from llamalab import interop
+from llamalab import formats
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
 from llamalab.training import (
@@ -48,7 +48,7 @@ def largest_difference(a, b):
 def test_ten_steps_are_those_of_transformers(tmp_path):
     """The same model, the same batches, torch's own loss, clip and AdamW, their schedule."""
     ours = small()
-    interop.save(ours, tmp_path / "before", format="hf")
+    formats.save(ours, tmp_path / "before", format="hf")
     theirs = LlamaForCausalLM.from_pretrained(tmp_path / "before", dtype=torch.float32)
     batches = batches_of(10)
     config = TrainConfig(steps=10, lr=0.01, warmup_steps=3)
@@ -72,7 +72,7 @@ def test_ten_steps_are_those_of_transformers(tmp_path):
         assert record.grad_norm == pytest.approx(norm.item(), rel=1e-4)
     assert len(records) == 10 and any(r.grad_norm > 1 for r in records)
     theirs.save_pretrained(tmp_path / "after")
-    held, _ = interop.load(tmp_path / "after")
+    held, _ = formats.load(tmp_path / "after")
     assert largest_difference(weights_of(held), weights_of(ours)) < 1e-4
     assert largest_difference(weights_of(held), weights_of(small())) > 0.02
 
@@ -93,7 +93,7 @@ class Watched(torch.optim.Optimizer):
 
 def gradients(model, batches, accumulate):
     state = TrainState(Watched(model))
-    config = TrainConfig(steps=1, accumulate=accumulate, clip=1e9)
+    config = TrainConfig(steps=1, grad_accum_steps=accumulate, max_grad_norm=1e9)
     (record,) = train(model, batches, config, state=state)
     return state.optimizer.seen[0], record
 
@@ -160,7 +160,7 @@ def test_a_micro_batch_without_a_counted_token_is_no_harm():
 
 def test_a_record_says_what_happened():
     model, valid = small(), batches_of(2, seed=8)
-    config = TrainConfig(steps=7, lr=0.01, warmup_steps=2, accumulate=2, eval_every=3)
+    config = TrainConfig(steps=7, lr=0.01, warmup_steps=2, grad_accum_steps=2, eval_every=3)
     records = list(train(model, batches_of(14), config, validation=valid))
     assert [r.step for r in records] == list(range(1, 8))
     assert [r.tokens for r in records] == [54 * n for n in range(1, 8)]
@@ -280,7 +280,7 @@ def test_a_gradient_that_is_no_number_stops_too():
 
 def test_batches_that_run_out_are_said():
     with pytest.raises(ValueError, match="ran out in step 3 of 5: a step takes 2"):
-        list(train(small(), batches_of(5), TrainConfig(steps=5, accumulate=2)))
+        list(train(small(), batches_of(5), TrainConfig(steps=5, grad_accum_steps=2)))
 
 
 def test_masks_of_zeros_are_said():

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaForCausalLM
 
-from llamalab import interop
+from llamalab import formats
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
 from llamalab.training import next_token_loss, shift, summed_loss
@@ -124,7 +124,7 @@ def test_it_is_the_loss_of_transformers(tmp_path):
     """Labels there are the inputs themselves, shifted inside; -100 is not counted."""
     config = LlamaConfig(dim=24, n_layers=2, n_heads=6, n_kv_heads=2, vocab_size=50, max_seq_len=16)
     ours = Llama(config, generator=torch.Generator().manual_seed(0))
-    interop.save(ours, tmp_path, format="hf")
+    formats.save(ours, tmp_path, format="hf")
     theirs = LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     tokens = torch.randint(50, (4, 9), generator=torch.Generator().manual_seed(1))
     inputs, targets = shift(tokens)

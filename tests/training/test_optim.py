@@ -23,7 +23,7 @@ def test_the_defaults_are_llama_2s():
     """The paper, section 2.2."""
     config = TrainConfig(steps=500_000)
     assert (config.beta1, config.beta2, config.eps) == (0.9, 0.95, 1e-5)
-    assert (config.weight_decay, config.clip) == (0.1, 1.0)
+    assert (config.weight_decay, config.max_grad_norm) == (0.1, 1.0)
     assert (config.warmup_steps, config.min_lr_ratio) == (2000, 0.1)
     assert TrainConfig(steps=600).warmup_steps == 30
     optimizer = make_optimizer(small(), config)
@@ -89,7 +89,7 @@ def by_hand(model, batches, config):
         norms.append(length)
         lr = learning_rate(step, config)
         for name, w in weights.items():
-            g = grads[name] * min(1.0, config.clip / (length + 1e-6))
+            g = grads[name] * min(1.0, config.max_grad_norm / (length + 1e-6))
             m = first[name] = config.beta1 * first[name] + (1 - config.beta1) * g
             v = second[name] = config.beta2 * second[name] + (1 - config.beta2) * g**2
             m, v = m / (1 - config.beta1**step), v / (1 - config.beta2**step)
@@ -100,7 +100,7 @@ def by_hand(model, batches, config):
 
 @pytest.mark.parametrize("clip", [0.05, 1.0, 50.0])
 def test_seven_steps_are_adamw_written_by_hand(clip):
-    config = TrainConfig(steps=7, lr=0.05, warmup_steps=2, clip=clip, weight_decay=0.3)
+    config = TrainConfig(steps=7, lr=0.05, warmup_steps=2, max_grad_norm=clip, weight_decay=0.3)
     generator = torch.Generator().manual_seed(5)
     batches = [torch.randint(7, (3, 6), generator=generator) for _ in range(7)]
     model = Toy()
@@ -159,8 +159,8 @@ def test_steps_are_counted_from_one():
     "field, value",
     [
         ("steps", 0), ("steps", -5), ("steps", 2.5), ("steps", "9"), ("steps", True),
-        ("warmup_steps", -1), ("accumulate", 0), ("eval_every", -1), ("lr", 0.0), ("lr", -1e-3),
-        ("lr", math.nan), ("lr", math.inf), ("eps", 0.0), ("clip", 0.0), ("beta1", 1.5),
+        ("warmup_steps", -1), ("grad_accum_steps", 0), ("eval_every", -1), ("lr", 0.0), ("lr", -1e-3),
+        ("lr", math.nan), ("lr", math.inf), ("eps", 0.0), ("max_grad_norm", 0.0), ("beta1", 1.5),
         ("beta2", -0.1), ("weight_decay", math.nan), ("min_lr_ratio", 2), ("dtype", "float8"),
     ],
 )  # fmt: skip

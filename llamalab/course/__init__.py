@@ -1,0 +1,22 @@
+"""The course around the book: `from llamalab.course import ex, mine, quiz`.
+
+engine/    what an exercise is, and how an answer to it is judged
+lessons/   a folder a notebook: a file an exercise, the quiz, the figures
+figures/   figure, table, explorer: one visual language
+mine.py    the learner's own parts      trace.py   where two models part
+doctor.py  is this installation well    catalogue.py  all exercises by name
+"""
+
+import importlib
+
+_HOMES = {"ex": "catalogue", "quiz": "catalogue"}
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

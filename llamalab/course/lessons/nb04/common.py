@@ -1,0 +1,3 @@
+"""What several exercises of notebook 04 share."""
+
+INFINITY = float("inf")

@@ -1,0 +1,231 @@
+"""Notebook 05, exercise 3: How wide is the hidden layer?."""
+
+import math
+
+from llamalab.config import ffn_hidden_dim
+from llamalab.course.engine import Exercise, WrongAnswers
+
+wrong = WrongAnswers()
+
+
+def ffn_hidden(dim, multiple_of, multiplier=None):
+    hidden = int(2 * (4 * dim) / 3)
+    if multiplier is not None:
+        hidden = int(multiplier * hidden)
+    return (hidden + multiple_of - 1) // multiple_of * multiple_of
+
+
+def _ffn_hidden_reference(dim, multiple_of, multiplier=None):
+    return ffn_hidden_dim(dim, multiple_of, multiplier)
+
+
+def _ffn_hidden_probes():
+    """Llama 2's sizes; sizes that are multiples already; and, with multiple_of 1, sizes where
+    each wrong rounding shows on its own."""
+    return [
+        (4096, 256),
+        (5120, 256),
+        (8192, 4096, 1.3),
+        (192, 32, None),
+        (97, 1, 1.3),
+        (98, 1, 1.7),
+        (101, 7, 1.15),
+        (258, 1, 1.4),
+        (284, 1, 0.6),
+        (252, 1, 0.6),
+        (100, 1),
+        (101, 1),
+    ]
+
+
+def _times(multiplier, hidden):
+    return hidden if multiplier is None else multiplier * hidden
+
+
+def _up(hidden, multiple_of):
+    return multiple_of * math.ceil(hidden / multiple_of)
+
+
+@wrong(
+    "You rounded to the nearest multiple. 7B comes out right by luck; 13B would get 13,568 in "
+    "place of 13,824, and its file would not load. Meta rounds up."
+)
+def rounds_to_nearest(dim, multiple_of, multiplier=None):
+    hidden = int(_times(multiplier, int(8 * dim / 3)))
+    return multiple_of * round(hidden / multiple_of)
+
+
+@wrong("You rounded down to a multiple: 7B would get 10,752. Meta rounds up.")
+def rounds_down(dim, multiple_of, multiplier=None):
+    hidden = int(_times(multiplier, int(8 * dim / 3)))
+    return hidden // multiple_of * multiple_of
+
+
+@wrong(
+    "You added a whole multiple even where there was nothing to round: 512 is already a "
+    "multiple of 32 and stays 512. Add multiple_of - 1 before you divide."
+)
+def always_one_more(dim, multiple_of, multiplier=None):
+    hidden = int(_times(multiplier, int(8 * dim / 3)))
+    return (hidden // multiple_of + 1) * multiple_of
+
+
+@wrong(
+    "You divided with `/`, which keeps the fraction, so nothing was rounded at all. Whole "
+    "multiples are counted with `//`."
+)
+def divides_with_a_fraction(dim, multiple_of, multiplier=None):
+    hidden = int(_times(multiplier, int(8 * dim / 3)))
+    return multiple_of * ((hidden + multiple_of - 1) / multiple_of)
+
+
+@wrong(
+    "You rounded up first and multiplied after: 70B would get 31,948, which is a multiple of "
+    "nothing. Rounding up is the last step."
+)
+def multiplies_after_rounding_up(dim, multiple_of, multiplier=None):
+    return int(_times(multiplier, _up(int(8 * dim / 3), multiple_of)))
+
+
+@wrong(
+    "You rounded up before the multiplier and again after it: 70B would get 32,768 instead of "
+    "28,672. Only the last number is rounded up."
+)
+def rounds_up_twice(dim, multiple_of, multiplier=None):
+    hidden = _up(int(8 * dim / 3), multiple_of)
+    return _up(int(_times(multiplier, hidden)), multiple_of)
+
+
+@wrong(
+    "You applied the multiplier to dim and then took two thirds of four times that. Truncating "
+    "a small number and enlarging it eightfold enlarges the loss too."
+)
+def multiplies_dim(dim, multiple_of, multiplier=None):
+    return _up(int(8 * int(_times(multiplier, dim)) / 3), multiple_of)
+
+
+@wrong(
+    "You applied the multiplier before the two thirds. On paper factors may change places; with"
+    " a truncation after each they may not."
+)
+def multiplies_four_dim(dim, multiple_of, multiplier=None):
+    return _up(int(2 * int(_times(multiplier, 4 * dim)) / 3), multiple_of)
+
+
+@wrong(
+    "You truncated only after the multiplier. Meta truncates after the two thirds already, and "
+    "the multiplier works on a whole number."
+)
+def truncates_once(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, 8 * dim / 3)), multiple_of)
+
+
+@wrong("You never truncated: a fraction that Meta drops lifts yours to the next multiple.")
+def never_truncates(dim, multiple_of, multiplier=None):
+    return _up(_times(multiplier, 8 * dim / 3), multiple_of)
+
+
+@wrong(
+    "You rounded two thirds of 4 dim to the nearest whole number. Meta's int() cuts the "
+    "fraction off: 8 * 100 / 3 is 266, and 8 * 101 / 3 is 269."
+)
+def rounds_two_thirds(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, round(8 * dim / 3))), multiple_of)
+
+
+@wrong(
+    "You rounded two thirds of 4 dim up. Meta's int() cuts the fraction off; only the last step"
+    " rounds up."
+)
+def rounds_two_thirds_up(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, math.ceil(8 * dim / 3))), multiple_of)
+
+
+@wrong("You rounded after the multiplier. Meta's int() cuts the fraction off.")
+def rounds_the_product(dim, multiple_of, multiplier=None):
+    return _up(round(_times(multiplier, int(8 * dim / 3))), multiple_of)
+
+
+@wrong(
+    "You rounded up after the multiplier. Meta's int() cuts the fraction off; up goes only the "
+    "last step, to the multiple."
+)
+def rounds_the_product_up(dim, multiple_of, multiplier=None):
+    return _up(math.ceil(_times(multiplier, int(8 * dim / 3))), multiple_of)
+
+
+@wrong("You used round() twice where Meta uses int(), which cuts the fraction off.")
+def rounds_everything(dim, multiple_of, multiplier=None):
+    return _up(round(_times(multiplier, round(8 * dim / 3))), multiple_of)
+
+
+@wrong(
+    "You kept 4 dim. That is the width of the old layer of two matrices; with a third matrix it"
+    " would cost half as much again, hence the two thirds."
+)
+def forgets_two_thirds(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, 4 * dim)), multiple_of)
+
+
+@wrong(
+    "You took two thirds of dim. The starting point is 4 dim: the hidden layer is wider than "
+    "the stream, not narrower."
+)
+def forgets_the_four(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, int(2 * dim / 3))), multiple_of)
+
+
+@wrong("You ignored the multiplier. 70B has 1.3, and would come out at 24,576.")
+def forgets_the_multiplier(dim, multiple_of, multiplier=None):
+    return _up(int(8 * dim / 3), multiple_of)
+
+
+@wrong(
+    "You did not round up to a multiple: 7B would get 10,922. Graphics processors like round "
+    "sizes, and the published weights have 11,008 rows."
+)
+def forgets_the_multiple(dim, multiple_of, multiplier=None):
+    return int(_times(multiplier, int(8 * dim / 3)))
+
+
+@wrong("You rounded to 256 whatever multiple_of said. 70B's is 4,096.")
+def always_256(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, int(8 * dim / 3))), 256)
+
+
+@wrong(
+    "Without a multiplier yours stops with an error. Three of the four sizes have none: None "
+    "means that the step is left out."
+)
+def needs_a_multiplier(dim, multiple_of, multiplier=None):
+    hidden = int(multiplier * int(8 * dim / 3))
+    return _up(hidden, multiple_of)
+
+
+@wrong(
+    "Where no multiplier is given you took 1.3. That is 70B's own; None means that the step is "
+    "left out."
+)
+def multiplier_of_70b(dim, multiple_of, multiplier=None):
+    hidden = int((multiplier or 1.3) * int(8 * dim / 3))
+    return _up(hidden, multiple_of)
+
+
+EXERCISE = Exercise(
+    name="ffn_hidden",
+    title="How wide is the hidden layer?",
+    points=2,
+    minutes=8,
+    answer=ffn_hidden,
+    reference=_ffn_hidden_reference,
+    probes=_ffn_hidden_probes,
+    misconceptions=wrong.all,
+    hints=(
+        "Three steps: two thirds of four times dim; the multiplier, if there is one; up to a "
+        "multiple. After which of them is the fraction cut off, and which of them rounds up?",
+        "Each of the first two steps ends in `int(...)`. The third works on whole numbers only. "
+        "If the multiplier is None, the second step is not taken.",
+        "To round up to a multiple with whole numbers: add one less than the multiple, count "
+        "the whole multiples in that with `//`, and multiply again.",
+    ),
+)

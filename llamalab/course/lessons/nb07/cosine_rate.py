@@ -1,0 +1,197 @@
+"""Notebook 07, exercise 4: The schedule."""
+
+import math
+
+from llamalab.course.engine import Exercise, WrongAnswers
+from llamalab.training import TrainConfig, learning_rate
+
+wrong = WrongAnswers()
+
+
+def cosine_rate(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * step / warmup
+    done = min(1.0, (step - warmup) / (steps - warmup))
+    return peak * (0.1 + 0.9 * (1 + math.cos(math.pi * done)) / 2)
+
+
+def _cosine_rate_reference(step, peak, warmup, steps):
+    return learning_rate(step, TrainConfig(steps=steps, lr=peak, warmup_steps=warmup))
+
+
+def _cosine_rate_probes():
+    return [
+        (1, 3e-4, 2000, 500_000),
+        (1000, 3e-4, 2000, 500_000),
+        (2000, 3e-4, 2000, 500_000),
+        (2001, 3e-4, 2000, 500_000),
+        (251_000, 3e-4, 2000, 500_000),
+        (500_000, 1.5e-4, 2000, 500_000),
+        (3, 0.01, 7, 50),
+        (20, 0.01, 7, 50),
+        (40, 2.0, 10, 50),
+        (50, 2.0, 10, 50),
+        (57, 2.0, 10, 50),
+        (1, 1.0, 0, 9),
+        (4, 1.0, 0, 9),
+    ]
+
+
+def _rate(step, peak, warmup, steps, *, ramp=None, done=None, share=None):
+    """The schedule with a part replaced."""
+    if step <= warmup:
+        return peak * (step / warmup if ramp is None else ramp(step / warmup))
+    done = (step - warmup) / (steps - warmup) if done is None else done
+    done = min(1.0, done)
+    if share is not None:
+        return peak * share(done)
+    return peak * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+@wrong(
+    "Your rate ends at 0. Llama 2's ends at a tenth of the peak. (llama2.c's train.py ends at 0"
+    " too, by its default.)"
+)
+def ends_at_zero(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.5 * (1 + math.cos(math.pi * d)))
+
+
+@wrong(
+    "You added the tenth on top, so it starts from 1.1 times the peak. What the cosine moves is"
+    " the rest: nine tenths."
+)
+def adds_the_tenth_on_top(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1 + 0.5 * (1 + math.cos(math.pi * d)))
+
+
+@wrong(
+    "You let the cosine go to 0 and cut it off at a tenth. Squeeze it instead: the whole half "
+    "turn fits between the peak and a tenth."
+)
+def cuts_off_at_a_tenth(step, peak, warmup, steps):
+    return _rate(
+        step, peak, warmup, steps, share=lambda d: max(0.1, 0.5 * (1 + math.cos(math.pi * d)))
+    )
+
+
+@wrong(
+    "Step 1 has the rate 0: a batch computed for nothing. Steps count from 1, and the last step"
+    " of the warm-up has the peak."
+)
+def starts_from_nothing(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * (step - 1) / warmup
+    return _rate(step, peak, warmup, steps)
+
+
+@wrong(
+    "You divide by warmup + 1, so that the last step of the warm-up is not yet at the peak. "
+    "That is right where steps are counted from 0; here they count from 1."
+)
+def peak_a_step_late(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * step / (warmup + 1)
+    return _rate(step, peak, warmup, steps)
+
+
+@wrong(
+    "Your warm-up begins at a tenth of the peak. The tenth is where the cosine ends; the "
+    "warm-up is a straight line from 0."
+)
+def warms_up_from_a_tenth(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, ramp=lambda r: 0.1 + 0.9 * r)
+
+
+@wrong(
+    "Your cosine counts the warm-up's steps as done, so behind the warm-up the rate falls with "
+    "a jump. Its way begins where the warm-up ends."
+)
+def cosine_from_step_zero(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, done=step / steps)
+
+
+@wrong(
+    "You divide by all steps, but the cosine has only steps - warmup of them. It would still be"
+    " on its way down at the end."
+)
+def cosine_never_done(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, done=(step - warmup) / steps)
+
+
+@wrong(
+    "There is no warm-up. Adam's averages have seen one gradient after step 1, and a full step "
+    "in a direction known that badly can do lasting harm."
+)
+def never_warms_up(step, peak, warmup, steps):
+    return _rate(step, peak, 0, steps, done=step / steps)
+
+
+@wrong(
+    "You multiplied warm-up and cosine, both from the first step on. They come one after the "
+    "other: the peak itself is never reached in your product."
+)
+def cosine_times_the_ramp(step, peak, warmup, steps):
+    ramp = min(1.0, step / warmup) if warmup else 1.0
+    return ramp * _rate(step, peak, 0, steps, done=step / steps)
+
+
+@wrong(
+    "Your cosine makes a whole turn, so the rate is back at its peak at the end. Half a turn, "
+    "from 1 to -1, is what is asked for."
+)
+def whole_turn(step, peak, warmup, steps):
+    return _rate(
+        step, peak, warmup, steps, share=lambda d: 0.1 + 0.45 * (1 + math.cos(2 * math.pi * d))
+    )
+
+
+@wrong("You use a quarter turn. It falls steepest at the very end; half a turn also ends gently.")
+def quarter_turn(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1 + 0.9 * math.cos(math.pi * d / 2))
+
+
+@wrong("That is a straight line down to a tenth. Half a cosine stays high longer and low longer.")
+def straight_down(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 1 - 0.9 * d)
+
+
+@wrong("`math.cos` wants radians: half a turn is pi, not 180.")
+def in_degrees(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1 + 0.45 * (1 + math.cos(180 * d)))
+
+
+@wrong("1 + cos runs from 2 to 0. Halve it, or you start from nearly twice the peak.")
+def forgets_the_half(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1 + 0.9 * (1 + math.cos(math.pi * d)))
+
+
+@wrong(
+    "Past the last step your cosine turns and the rate rises again. Whoever trains on for a "
+    "while finds the rate at its lowest: stop the way at 1."
+)
+def rises_again(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * step / warmup
+    done = (step - warmup) / (steps - warmup)
+    return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+
+
+EXERCISE = Exercise(
+    name="cosine_rate",
+    title="The schedule",
+    points=2,
+    minutes=8,
+    answer=cosine_rate,
+    reference=_cosine_rate_reference,
+    probes=_cosine_rate_probes,
+    rtol=1e-6,
+    atol=1e-12,
+    misconceptions=wrong.all,
+    hints=(
+        "Two pieces. Up to the last step of the warm-up: a straight line. Behind it: what part of "
+        "the remaining way is done, as a number from 0 to 1?",
+        "cos(pi x) runs from 1 to -1 while x runs from 0 to 1. Make that a share from 1 to 0, and "
+        "give the share nine tenths of the peak to move.",
+        "For steps past the end, let the part that is done be 1.",
+    ),
+)

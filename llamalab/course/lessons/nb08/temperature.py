@@ -1,0 +1,202 @@
+"""Notebook 08, exercise 1: Temperature."""
+
+import torch
+
+from llamalab import sampling
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+
+wrong = WrongAnswers()
+
+
+def temperature_softmax(logits, temperature):
+    logits = logits.float()
+    if temperature == 0:
+        best = logits.argmax(dim=-1, keepdim=True)  # (..., 1)
+        return torch.zeros_like(logits).scatter(-1, best, 1.0)
+    return (logits / temperature).softmax(dim=-1)
+
+
+def _temperature_reference(logits, temperature):
+    return sampling.probabilities(logits, temperature=temperature)
+
+
+def _temperature_probes():
+    """One row, rows, a batch of rows; 1, below, above, 0, nearly 0; logits whose exp is infinite;
+    16 bits, one of them with a quotient that 16 bits cannot hold."""
+    g = seeded(80)
+    close = torch.tensor([[1.0, 1.015625, -2.0, 0.5], [3.0, 2.0, 3.0078125, 1.0]])
+    return [
+        (torch.randn(3, 7, generator=g), 1.0),
+        (torch.randn(2, 3, 5, generator=g), 0.5),
+        (3 * torch.randn(6, generator=g), 2.5),
+        (torch.randn(4, 6, generator=g), 0),
+        (90 + 20 * torch.rand(2, 4, generator=g), 0.7),
+        (close, 0.0078125),
+        ((2 * torch.randn(3, 8, generator=g)).bfloat16(), 0.7),
+        (torch.tensor([[60.0, 80.0, 79.9375, -9.0, 1.0]]).half(), 1e-3),
+        (torch.randn(2, 5, generator=g).half(), 0),
+    ]
+
+
+@wrong(
+    "You multiplied by the temperature. Then a high one sharpens and a low one flattens, and 0 "
+    "makes all tokens equal: the wrong way round."
+)
+def multiplies_by_temperature(logits, temperature):
+    return (logits.float() * temperature).softmax(-1)
+
+
+@wrong(
+    "You divided the probabilities. They no longer sum to 1, and all of them shrink alike. It "
+    "is the logits that are divided, before the softmax."
+)
+def divides_the_probabilities(logits, temperature):
+    return logits.float().softmax(-1) / temperature
+
+
+@wrong(
+    "You divided the probabilities and then made their sum 1 again: the temperature cancels "
+    "out, and nothing has changed. Divide before the softmax."
+)
+def cancels_itself_out(logits, temperature):
+    probs = logits.float().softmax(-1) / temperature
+    return probs / probs.sum(-1, keepdim=True)
+
+
+@wrong(
+    "At temperature 0 you divide by 0, and get nan. 0 is not a division: it means the largest "
+    "logit, with probability 1."
+)
+def divides_by_zero(logits, temperature):
+    return (logits.float() / temperature).softmax(-1)
+
+
+@wrong(
+    "At temperature 0 yours does as at 1. `temperature or 1.0` looks harmless, and 0 counts as "
+    "False. Whoever asks for 0 wants no chance at all."
+)
+def zero_means_one(logits, temperature):
+    return (logits.float() / (temperature or 1.0)).softmax(-1)
+
+
+@wrong(
+    "You never go below a temperature of 0.1. Two logits that lie close together then still "
+    "share the probability, and 0 is no longer greedy."
+)
+def stops_at_a_tenth(logits, temperature):
+    return (logits.float() / max(temperature, 0.1)).softmax(-1)
+
+
+@wrong(
+    "At temperature 0 you return the winner's id. Whoever calls this function expects "
+    "probabilities, as for every other temperature: 1 for the winner, 0 for the rest."
+)
+def hands_back_the_winner(logits, temperature):
+    if temperature == 0:
+        return logits.argmax(-1)
+    return (logits.float() / temperature).softmax(-1)
+
+
+@wrong(
+    "Your softmax runs down the first axis: the rows of a batch compete with each other. It is "
+    "the tokens, the last axis, that share the 1."
+)
+def softmax_down_the_rows(logits, temperature):
+    logits = logits.float()
+    if temperature == 0:
+        return torch.zeros_like(logits).scatter(0, logits.argmax(0, keepdim=True), 1.0)
+    return (logits / temperature).softmax(0)
+
+
+@wrong("You took one softmax over the whole batch. Each row is a distribution of its own.")
+def one_softmax_for_all_rows(logits, temperature):
+    flat = logits.float().flatten()
+    if temperature == 0:
+        return torch.zeros_like(flat).scatter(0, flat.argmax(0, True), 1.0).view_as(logits)
+    return (flat / temperature).softmax(0).view_as(logits)
+
+
+@wrong(
+    "You wrote the softmax out, and above 88 exp is infinite in float32: nan. Take the row's "
+    "largest away first, or leave it to `softmax`, which does."
+)
+def exp_too_large(logits, temperature):
+    if temperature == 0:
+        return torch.eye(logits.shape[-1])[logits.argmax(-1)]
+    raised = (logits.float() / temperature).exp()
+    return raised / raised.sum(-1, keepdim=True)
+
+
+@wrong(
+    "You computed in the 16 bits that came in. A low temperature makes large quotients, and "
+    "float16 ends at 65,504: nan. Go to float32 first."
+)
+def stays_in_16_bits(logits, temperature):
+    if temperature == 0:
+        return torch.eye(logits.shape[-1])[logits.argmax(-1)]
+    return (logits / temperature).softmax(-1).float()
+
+
+@wrong(
+    "You divided in 16 bits and went to float32 after that. What was rounded, or had become "
+    "infinite, stays so."
+)
+def divides_in_16_bits(logits, temperature):
+    if temperature == 0:
+        return torch.eye(logits.shape[-1])[logits.argmax(-1)]
+    return (logits / temperature).float().softmax(-1)
+
+
+@wrong(
+    "You turned the result back into 16 bits. Rounded like that, a thousand probabilities no "
+    "longer sum to 1. Return float32."
+)
+def gives_16_bits_back(logits, temperature):
+    wide = logits.float()
+    if temperature == 0:
+        wide = torch.eye(logits.shape[-1])[wide.argmax(-1)]
+    else:
+        wide = (wide / temperature).softmax(-1)
+    return wide.to(logits.dtype)
+
+
+@wrong(
+    "Those are the logarithms of the probabilities. They are good to add up; to draw from them,"
+    " they have to be probabilities."
+)
+def logarithms(logits, temperature):
+    if temperature == 0:
+        return torch.eye(logits.shape[-1])[logits.argmax(-1)].log()
+    return (logits.float() / temperature).log_softmax(-1)
+
+
+@wrong(
+    "You divided in place. `.float()` makes a copy only if it has to: float32 logits are the "
+    "caller's own, and now they are scaled. `/`, not `/=`."
+)
+def divides_in_place(logits, temperature):
+    if temperature == 0:
+        return torch.eye(logits.shape[-1])[logits.argmax(-1)]
+    wide = logits.float()
+    wide /= temperature
+    return wide.softmax(-1)
+
+
+EXERCISE = Exercise(
+    name="temperature",
+    title="Temperature",
+    points=2,
+    minutes=8,
+    answer=temperature_softmax,
+    reference=_temperature_reference,
+    probes=_temperature_probes,
+    misconceptions=wrong.all,
+    hints=(
+        "What has to change are the differences between logits, not the logits' sum. Softmax "
+        "turns differences into ratios.",
+        "Two cases. 0 is no division: which token gets everything? Otherwise divide, then "
+        "softmax over the last axis, in float32.",
+        "For the case 0: a tensor of zeros, and a 1 at the `argmax` of each row. `scatter` puts "
+        "it there; so does `torch.nn.functional.one_hot`, in whole numbers.",
+    ),
+)

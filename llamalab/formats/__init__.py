@@ -1,0 +1,122 @@
+"""Checkpoints of others, in and out: Hugging Face's folders, Meta's folders, llama2.c's files.
+
+    model, tokenizer = load(path)        save(model, path, format="hf", tokenizer=tokenizer)
+load recognises what it is given. In float32 load(save(x)) equals x bit for bit (q8 within half a
+step), and both write only what they were asked to: a model is never changed by saving it.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+
+from llamalab.model import Llama, Parts
+from llamalab.runtime import paths
+from llamalab.tokenizer import BPETokenizer
+
+from . import hf, llama2c, meta, tokenizer_bin
+from .build import build_model
+from .files import require_file
+
+__all__ = ["FORMATS", "load", "save"]
+FORMATS = ("hf", "meta", "llama2c", "llama2c-q8")
+
+
+def load(
+    path: str | os.PathLike,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    parts: Parts | None = None,
+) -> tuple[Llama, BPETokenizer | None]:
+    """A checkpoint's model, and its tokenizer if one lies beside it. `path` may be the name of one
+    that the course ships, "tales".
+
+    dtype: None keeps the stored one (int8 becomes float32). parts: the functions that the model is
+    made of. ValueError says what is wrong with a file, MemoryError that it would not fit.
+    """
+    path = _shipped(Path(path))
+    if path.is_file():
+        held = llama2c.read(path)
+    elif (path / "config.json").exists():
+        held = hf.read(path)
+    elif (path / "params.json").exists():
+        held = meta.read(path)
+    else:
+        raise ValueError(
+            f"{path} is no checkpoint that is known here. Looked for config.json (Hugging Face) "
+            f"and params.json (Meta) in the folder; a file would have to be llama2.c's"
+        )
+    tokenizer = _tokenizer(path, held.config.vocab_size)
+    return build_model(held, dtype=dtype, device=device, parts=parts), tokenizer
+
+
+def save(
+    model: Llama,
+    path: str | os.PathLike,
+    *,
+    format: str = "hf",
+    tokenizer: BPETokenizer | None = None,
+    shards: int = 1,
+    max_shard_bytes: int | None = None,
+    version: int = 0,
+) -> None:
+    """Write a checkpoint: a folder for "hf" and "meta", a file for "llama2c" and "llama2c-q8".
+
+    shards: files of "meta". max_shard_bytes: the most in one file of "hf". version: 0 or 1 of
+    "llama2c"; run.c reads 0. The tokenizer goes beside, as tokenizer.model or tokenizer.bin.
+    """
+    path = Path(path)
+    if format not in FORMATS:
+        raise ValueError(f"no format called {format!r}; there are {', '.join(FORMATS)}")
+    _check_option("shards", shards, 1, format == "meta", 1 <= shards <= 99)
+    good = max_shard_bytes is None or max_shard_bytes > 0
+    _check_option("max_shard_bytes", max_shard_bytes, None, format == "hf", good)
+    _check_option("version", version, 0, format == "llama2c", version in (0, 1))
+    if tokenizer is not None and tokenizer.vocab_size > model.config.vocab_size:
+        raise ValueError(_too_large("the tokenizer", tokenizer, model.config.vocab_size))
+    if format in ("hf", "meta"):
+        if format == "hf":
+            hf.write(model, path, tokenizer, max_shard_bytes)
+        else:
+            meta.write(model, path, shards)
+        if tokenizer is not None:
+            tokenizer.save(path / "tokenizer.model")
+        return
+    data = tokenizer_bin.to_bytes(tokenizer, model.config.vocab_size) if tokenizer else None
+    llama2c.write(model, path, version if format == "llama2c" else 2)
+    if data is not None:
+        tokenizer_bin.write(data, path.with_name("tokenizer.bin"))
+
+
+def _shipped(path: Path) -> Path:
+    """The path if there is something; else the shipped checkpoint of that name."""
+    if path.exists():
+        return path
+    known = paths.checkpoints()
+    if str(path) not in known:
+        ships = f" (the course ships {', '.join(known)})" if known else ""
+        raise FileNotFoundError(f"there is no checkpoint at {path}{ships}")
+    return known[str(path)]
+
+
+def _check_option(name: str, value: object, usual: object, applies: bool, good: bool) -> None:
+    if not good or (value != usual and not applies):
+        raise ValueError(f"{name}={value!r} cannot be used with this format; see save's docstring")
+
+
+def _tokenizer(path: Path, vocab_size: int) -> BPETokenizer | None:
+    if path.is_file():
+        beside = path.with_name("tokenizer.bin")
+        return tokenizer_bin.read(beside, vocab_size) if beside.exists() else None
+    beside = path / "tokenizer.model"
+    if not beside.exists():
+        return None
+    tokenizer = BPETokenizer.load(require_file(beside))
+    if tokenizer.vocab_size > vocab_size:
+        raise ValueError(_too_large(str(beside), tokenizer, vocab_size))
+    return tokenizer
+
+
+def _too_large(what: str, tokenizer: BPETokenizer, vocab_size: int) -> str:
+    return f"{what} has {tokenizer.vocab_size} pieces, the model only {vocab_size} rows for them"

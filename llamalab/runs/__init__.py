@@ -1,0 +1,1 @@
+"""A training run that survives: its folder, its checkpoints, the fastest settings for it."""

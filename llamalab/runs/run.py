@@ -1,0 +1,255 @@
+"""A whole run in a folder: tokens, model, checkpoints and a log of losses, to start and to resume.
+
+    out/  run.json             what was asked: with it a resumed run is the same run
+          tokenizer.model      tokens.npy
+          losses.jsonl         one line a step
+          checkpoints/step-N   see `checkpoint`
+          config.json  model.safetensors      the finished model, for llamalab.load(out)
+
+`llamalab train` is this with a progress bar. With several processes, process 0 writes and all
+read; everybody builds the same model from the same seed.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from llamalab import formats
+from llamalab.accounting import memory_plan
+from llamalab.config import LlamaConfig
+from llamalab.formats.fields import Fields, read_json, write_json
+from llamalab.model import Llama
+from llamalab.runs import checkpoint
+from llamalab.runtime import distributed
+from llamalab.runtime.files import atomic_write
+from llamalab.tokenizer import BPETokenizer
+from llamalab.training.batches import Batches, read_tokens, validation_batches, write_tokens
+from llamalab.training.loop import StepRecord, TrainState, train
+from llamalab.training.optim import TrainConfig, make_optimizer
+
+VALIDATION_WINDOWS = 64
+FAR = 2**24  # tokens, at most, that the cut for validation moves to find a document's beginning
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is, in numbers that go into run.json. `batch_size` rows of `seq_len` tokens are
+    one micro-batch, over all processes. `by_document`: windows begin where documents do
+    (see `batches`). `save_every=0`: a checkpoint at the end alone."""
+
+    train: TrainConfig
+    batch_size: int = 16
+    seq_len: int = 256
+    seed: int = 0
+    save_every: int = 100
+    hold_out: float = 0.05
+    by_document: bool = True
+    parallel: str = "ddp"
+
+    def __post_init__(self) -> None:
+        for name, least in {"batch_size": 1, "seq_len": 1, "save_every": 0}.items():
+            if type(value := getattr(self, name)) is not int or value < least:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+        if type(self.seed) is not int or not -(2**63) <= self.seed < 2**63:
+            raise ValueError(f"seed={self.seed!r} must be a whole number of at most 63 bits")
+        if type(self.hold_out) not in (int, float) or not 0 <= self.hold_out < 1:
+            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
+        if self.parallel not in distributed.WAYS:
+            ways = ", ".join(distributed.WAYS)
+            raise ValueError(f"parallel={self.parallel!r} must be one of {ways}")
+
+
+class Run:
+    """A run that can be iterated: trains from where it stands, saves, and yields StepRecords."""
+
+    def __init__(self, out: Path, config: LlamaConfig, plan: Plan, cut: int, device: torch.device):
+        self.out, self.config, self.plan = Path(out), config, plan
+        _check_rows(plan)
+        self.tokenizer = BPETokenizer.load(self.out / "tokenizer.model")
+        tokens = read_tokens(self.out / "tokens.npy")
+        self.batches = _batches(tokens[:cut], plan, self.tokenizer)
+        self.validation = None
+        if cut < len(tokens):
+            self.validation = validation_batches(
+                tokens[cut:], plan.batch_size, plan.seq_len, VALIDATION_WINDOWS,
+                bos_id=self.tokenizer.bos_id if plan.by_document else None,
+            )  # fmt: skip
+        generator = torch.Generator().manual_seed(plan.seed)
+        model = Llama(config, generator=generator)
+        self.resumed = checkpoint.latest(self.out / "checkpoints")
+        state = TrainState(None)
+        if self.resumed:
+            notes = checkpoint.restore(self.resumed, model, state)
+            held = Fields(self.resumed / "training.json", notes)
+            self.batches.position = held.whole("position", least=0)
+        self.model = distributed.wrap(model.to(device), plan.parallel)
+        state.optimizer = make_optimizer(self.model, plan.train)
+        if self.resumed:
+            checkpoint.restore_optimizer(self.resumed, self.model, state)
+        self.state = state
+        self.stop = False  # set it, and the run saves and ends after the step
+
+    def __iter__(self) -> Iterator[StepRecord]:
+        if distributed.rank() == 0:
+            _shorten(self.out / "losses.jsonl", self.state.step)
+        saved = self.state.step
+        for record in train(
+            self.model, self.batches, self.plan.train, validation=self.validation, state=self.state
+        ):
+            stop = distributed.anyone(self.stop)
+            due = self.plan.save_every and record.step % self.plan.save_every == 0
+            due = due or stop or record.step == self.plan.train.steps
+            if distributed.rank() == 0:
+                self._log(record, lasting=due)
+            if due:
+                self.save()
+                saved = record.step
+            yield record
+            if stop:
+                break
+        if saved == self.plan.train.steps:
+            whole = checkpoint.full_model(self.model)
+            if distributed.rank() == 0:
+                with checkpoint.writing(self.out, self.out / "checkpoints"):
+                    formats.save(whole, self.out, tokenizer=self.tokenizer)
+
+    def save(self) -> Path:
+        """A checkpoint of the state as it is."""
+        return checkpoint.save(
+            self.out / "checkpoints",
+            self.model,
+            self.state,
+            tokenizer=self.tokenizer,
+            notes={"position": self.batches.position},
+        )
+
+    def _log(self, record: StepRecord, *, lasting: bool) -> None:
+        """Add a line; before a checkpoint, whose steps are not taken again, also to the disk."""
+        log = self.out / "losses.jsonl"
+        with checkpoint.writing(log, self.out / "checkpoints"):
+            with open(log, "a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(asdict(record)) + "\n")
+                if lasting:
+                    file.flush()
+                    os.fsync(file.fileno())
+
+
+def begin(
+    out: Path,
+    config: LlamaConfig,
+    plan: Plan,
+    documents: Iterable,
+    *,
+    tokenizer: BPETokenizer,
+    device: torch.device | str = "cpu",
+) -> Run:
+    """Make the folder and its token files. The last documents, about a share of
+    plan.hold_out, are held back for validation. The model gets the tokenizer's vocabulary, so
+    that it can write no id that has no piece. Errors: see `check`."""
+    out, config = Path(out), replace(config, vocab_size=tokenizer.vocab_size)
+    check(out, config, plan)
+    distributed.wait()  # everybody has looked before anything is there
+    if distributed.rank() == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        tokenizer.save(out / "tokenizer.model")
+        write_tokens(out / "tokens.npy", documents, tokenizer)
+        tokens = read_tokens(out / "tokens.npy")
+        cut = _cut_for_validation(tokens, plan, tokenizer.bos_id)
+        _batches(tokens[:cut], plan, tokenizer)  # is there enough text?
+        asked = {"plan": asdict(plan), "model": asdict(config), "cut": cut}
+        write_json(out / "run.json", asked)  # last: now it counts
+    distributed.wait()
+    return resume(out, device=device)
+
+
+def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
+    """What can be refused before any text is read: FileExistsError if there is a run already,
+    ValueError for sizes that do not go together, MemoryError for a model that is too large."""
+    if (out / "run.json").exists():
+        raise FileExistsError(f"{out} holds a run already: --resume it, or name another folder")
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file, and a run needs a folder: name another one")
+    if plan.seq_len > config.max_seq_len:
+        raise ValueError(
+            f"seq_len={plan.seq_len} is past the model's context, max_seq_len={config.max_seq_len}"
+        )
+    _check_rows(plan)
+    memory = memory_plan(config, training=True)
+    if not memory.fits:
+        raise MemoryError(f"training takes more than there is. {memory.verdict}")
+
+
+def resume(out: Path, *, device: torch.device | str = "cpu") -> Run:
+    """The run in `out`, at its newest whole checkpoint, or at its start if there is none yet."""
+    out = Path(out)
+    config, plan, cut = read_plan(out)
+    return Run(out, config, plan, cut, torch.device(device))
+
+
+def read_plan(out: Path) -> tuple[LlamaConfig, Plan, int]:
+    """What run.json says: the model, the plan, and the token where validation begins.
+    FileNotFoundError if `out` is no run."""
+    path = Path(out) / "run.json"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")
+    held = read_json(path)
+    try:
+        plan = dict(held["plan"])
+        plan = Plan(**plan | {"train": TrainConfig(**plan["train"])})
+        if type(cut := held["cut"]) is not int or cut < 1:
+            raise ValueError(f"cut={cut!r} must be a whole number of at least 1")
+        return LlamaConfig(**held["model"]), plan, cut
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no run's plan: {error}") from None
+
+
+def _cut_for_validation(tokens: np.ndarray, plan: Plan, bos_id: int) -> int:
+    """Where the held-back end begins: between two documents, where that is near."""
+    cut = int(len(tokens) * (1 - plan.hold_out))
+    if not plan.hold_out:
+        return cut
+    nearest = max(1, int(len(tokens) * (1 - 2 * plan.hold_out)), cut - FAR)
+    starts = np.flatnonzero(tokens[nearest : cut + 1] == bos_id)
+    if len(starts):
+        cut = nearest + int(starts[-1])
+    if len(tokens) - cut <= plan.seq_len:
+        raise ValueError(
+            f"{plan.hold_out:.0%} of {len(tokens):,} tokens are too few to validate on windows of "
+            f"{plan.seq_len} + 1. Give more text, a smaller seq_len, or a hold_out of 0"
+        )
+    return cut
+
+
+def _batches(tokens: np.ndarray, plan: Plan, tokenizer: BPETokenizer) -> Batches:
+    bos_id = tokenizer.bos_id if plan.by_document else None
+    return Batches(tokens, plan.batch_size, plan.seq_len, seed=plan.seed, bos_id=bos_id)
+
+
+def _check_rows(plan: Plan) -> None:
+    if plan.batch_size % distributed.world():
+        raise ValueError(
+            f"a batch of {plan.batch_size} rows cannot be shared by {distributed.world()} "
+            f"processes: their number must divide it"
+        )
+
+
+def _shorten(log: Path, step: int) -> None:
+    """Forget the lines behind the checkpoint: those steps are taken again."""
+    if not log.exists():
+        return
+    lines = log.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if _step_of(line) <= step]
+    with atomic_write(log) as part:
+        part.write_text("".join(f"{k}\n" for k in kept), encoding="utf-8", newline="\n")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # a line that a kill cut short

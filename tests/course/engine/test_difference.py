@@ -1,0 +1,66 @@
+"""Equal means equal, and a difference is told in words and numbers."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from llamalab.course.engine.difference import describe, difference
+
+
+@pytest.mark.parametrize(
+    "got, want",
+    [
+        (1, 1), (1.0 + 1e-9, 1.0), ("a", "a"), ([1, 2], (1, 2)), (Counter("aab"), {"a": 2, "b": 1}),
+        ({1, 2}, frozenset({1, 2})), (float("nan"), float("nan")), (np.float64(2.0), 2.0),
+        (torch.tensor([1.0, float("nan")]), torch.tensor([1.0 + 1e-7, float("nan")])),
+        (np.ones(3), np.ones(3)), (torch.tensor(float("inf")), torch.tensor(float("inf"))),
+    ],
+)  # fmt: skip
+def test_equal(got, want):
+    assert difference(got, want) is None
+
+
+@pytest.mark.parametrize(
+    "got, want, kind",
+    [
+        (None, 1, "none"), (2, 1, "value"), ("a", 1, "type"), (True, 1, "type"), (1.0, "a", "type"),
+        ([1, 2], [1, 2, 3], "length"), ([1, 3], [1, 2], "value"), ({"a": 1}, {"b": 1}, "keys"),
+        ({"a": 2}, {"a": 1}, "value"), (torch.ones(2), 1.0, "type"), (1, torch.ones(1), "type"),
+        (torch.ones(2, 3), torch.ones(3, 2), "shape"), ([1], {1}, "type"),
+        (torch.ones(2).double(), torch.ones(2), "dtype"), (b"a", "a", "type"),
+        (torch.tensor([1.0, float("nan")]), torch.ones(2), "value"),
+        (torch.tensor([float("inf")]), torch.ones(1), "value"),
+        (torch.tensor([-float("inf")]), torch.tensor([float("inf")]), "value"),
+    ],
+)  # fmt: skip
+def test_different(got, want, kind):
+    assert difference(got, want).kind == kind
+
+
+def test_the_largest_differences_are_shown_where_they_are():
+    want = torch.zeros(2, 3)
+    got = want.clone()
+    got[1, 2], got[0, 1] = 5.0, -1.0
+    found = difference(got, want)
+    assert found.says == "the answer differs in 2 of 6 numbers, by 5 at the most"
+    assert ("[1, 2]", "5", "0") in found.rows and ("[0, 1]", "-1", "0") in found.rows
+
+
+def test_half_precision_lets_a_rare_flip_pass_and_a_common_one_not():
+    want = torch.rand(40, 50, generator=torch.Generator().manual_seed(1)).bfloat16() + 1
+    few, many = want.clone(), want.clone()
+    few[0, :10] *= 1 + torch.finfo(torch.bfloat16).eps
+    many[:, ::4] *= 1 + torch.finfo(torch.bfloat16).eps
+    assert (few != want).sum() == 10
+    assert difference(few, want) is None
+    assert difference(many, want).kind == "value"
+    few[0, 0] *= 1.1
+    assert difference(few, want).kind == "value"
+
+
+def test_descriptions_are_short_and_stable():
+    assert describe(torch.ones(2, 3).bfloat16()) == "tensor (2, 3) bfloat16"
+    assert describe(describe) == "describe"
+    assert len(describe(list(range(1000)))) < 80

@@ -1,0 +1,150 @@
+"""What holds for every exercise of the course, written once.
+
+The notebook's own cells are read here too: the stub that the learner meets is the one tested.
+"""
+
+import ast
+import time
+
+import pytest
+
+from llamalab.course.catalogue import catalogue, questions
+from llamalab.course.engine import source
+from llamalab.course.engine.difference import difference
+from tests.course.engine.learner import cell
+from tools import notebooks as tool
+
+EXERCISES = [(number, e) for number, group in catalogue().items() for e in group]
+MISCONCEPTIONS = [(e, m) for _, e in EXERCISES for m in e.misconceptions]
+
+
+def each_exercise():
+    ids = [f"{number}-{e.name}" for number, e in EXERCISES]
+    return pytest.mark.parametrize("number, exercise", EXERCISES, ids=ids)
+
+
+def as_a_learner_would(function):
+    """The function written in a cell: its own source, with the bank's names around it."""
+    text = source.source_of(function)
+    text = ast.get_source_segment(text, ast.parse(text).body[0])  # without @wrong(…)
+    return cell(text, **function.__globals__)[function.__name__]
+
+
+def answer_cell(number, exercise):
+    (path,) = tool.find([number])
+    return next(
+        c for c in tool.read(path).cells
+        if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.name
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def my_llama(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLAMALAB_MY_LLAMA", str(tmp_path))
+    return tmp_path
+
+
+def test_names_are_unique():
+    for items in (EXERCISES, [(n, q) for n, group in questions().items() for q in group]):
+        names = [item.name for _, item in items]
+        assert len(set(names)) == len(names)
+
+
+@each_exercise()
+def test_the_answer_passes_in_under_a_second_and_is_kept(number, exercise, my_llama):
+    answer = as_a_learner_would(exercise.answer)
+    start = time.process_time()
+    result = exercise.check(answer)
+    seconds = time.process_time() - start
+    assert result.kind == "passed", result.text
+    assert result == exercise.points
+    assert (my_llama / f"{exercise.name}.py").is_file()
+    assert seconds < 2, f"a check took {seconds:.2f} s of processor time"
+
+
+@each_exercise()
+def test_the_stub_is_not_attempted_and_fits_the_answer(number, exercise):
+    stub = answer_cell(number, exercise)
+    name = exercise.answer.__name__
+    variables = {}
+    exec("import torch, math, heapq\nfrom collections import *", variables)
+    function = cell(stub.source, **variables)[name]
+    assert exercise.check(function).kind == "not attempted"
+    arguments = function.__code__.co_varnames[: function.__code__.co_argcount]
+    assert list(arguments) == exercise.arguments
+    assert function.__doc__, "the stub says nothing about shapes and values"
+
+
+@each_exercise()
+def test_its_shape(number, exercise):
+    assert len(exercise.misconceptions) >= 5
+    assert 1 <= exercise.points <= 10 and exercise.minutes > 0
+    assert 2 <= len(exercise.hints) <= 4
+    assert len({m.name for m in exercise.misconceptions}) == len(exercise.misconceptions)
+    for m in exercise.misconceptions:
+        assert m.says.rstrip()[-1] in ".?:)", m.says
+
+
+@each_exercise()
+def test_hints_do_not_give_the_line_away(number, exercise):
+    lines = [line.strip() for line in source.source_of(exercise.answer).splitlines()]
+    telling = [line for line in lines if len(line) > 14 and not line.startswith(("def ", "#"))]
+    for hint in exercise.hints:
+        for line in telling:
+            assert line not in hint, f"the hint {hint!r} contains {line!r}"
+
+
+@each_exercise()
+def test_probes_are_the_same_every_time_and_say_something(number, exercise):
+    first, second = exercise.probes(), exercise.probes()
+    assert difference(list(first), list(second), rtol=0, atol=0) is None
+    assert len(first) >= 2, "one probe alone is easily met by accident"
+
+
+@pytest.mark.parametrize(
+    "exercise, misconception", MISCONCEPTIONS, ids=[f"{e.name}-{m.name}" for e, m in MISCONCEPTIONS]
+)
+def test_every_misconception_is_rejected_and_named(exercise, misconception):
+    result = exercise.check(as_a_learner_would(misconception.wrong))
+    assert result == 0
+    assert result.named == misconception.name, result.text
+    assert misconception.says in result.text
+
+
+@each_exercise()
+def test_a_misconception_takes_no_longer_than_a_second(number, exercise):
+    for misconception in exercise.misconceptions:
+        wrong = as_a_learner_would(misconception.wrong)
+        start = time.process_time()
+        exercise.check(wrong)
+        seconds = time.process_time() - start
+        assert seconds < 2, f"{misconception.name}: {seconds:.2f} s of processor time"
+
+
+def test_every_option_of_every_question_explains_itself():
+    for number, group in questions().items():
+        assert 3 <= len(group) <= 5, f"notebook {number} has {len(group)} questions"
+        for question in group:
+            assert len(question.options) >= 3
+            for i, option in enumerate(question.options, 1):
+                assert len(option.because) > 20
+                assert option.because in question.answer(i)
+
+
+def test_every_exercise_and_question_of_the_bank_is_in_its_notebook():
+    for number, group in catalogue().items():
+        (path,) = tool.find([number])
+        cells = tool.read(path).cells
+        graded = {c.metadata.get("nbgrader", {}).get("grade_id") for c in cells}
+        code = "\n".join(c.source for c in cells if c.cell_type == "code")
+        for exercise in group:
+            assert {exercise.name, f"check-{exercise.name}"} <= graded
+            assert f"ex.{exercise.name}.check({exercise.answer.__name__})" in code
+        for question in questions()[number]:
+            assert f"quiz.{question.name}.ask()" in code
+        points = {
+            c.metadata.nbgrader.grade_id: c.metadata.nbgrader.points
+            for c in cells
+            if c.metadata.get("nbgrader", {}).get("grade")
+        }
+        assert points == {f"check-{e.name}": e.points for e in group}
