@@ -98,7 +98,7 @@ def test_the_position_matters(model):
 
 @pytest.mark.parametrize("dim, vocab_size", [(96, 512), (192, 1024)])
 def test_a_fresh_model_knows_nothing(dim, vocab_size):
-    config = replace(TINY, dim=dim, vocab_size=vocab_size, hidden_dim=None)
+    config = replace(TINY, dim=dim, vocab_size=vocab_size)
     model = Llama(config, generator=seeded())
     ids = torch.randint(vocab_size, (4, 64), generator=seeded(2))
     loss = F.cross_entropy(model(ids).flatten(0, 1), ids.flatten())
