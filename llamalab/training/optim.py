@@ -16,6 +16,7 @@ from torch import nn
 
 from llamalab.recipe import TrainConfig
 
+
 def learning_rate(step: int, config: TrainConfig) -> float:
     """The rate of step 1, 2, … config.steps. The last step of the warm-up has the peak, the last
     of all min_lr_ratio of it; later steps stay there. ValueError for a step below 1."""
