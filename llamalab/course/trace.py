@@ -96,8 +96,8 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `first_difference` found: `step` names the first step that differs ("" if none does), `layer`
-    its layer (None outside the layers), `index` where in its tensor the first difference stands,
+    """What `first_difference` found: `step` names the first step that differs ("" if none does),
+    `layer` its layer (None outside the layers), `index` where in its tensor the first difference stands,
     `position` which token that is, `size` the largest difference in that step."""
 
     steps: int

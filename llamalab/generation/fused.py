@@ -1,9 +1,9 @@
 """FusedDecoder: the model's step for one new token, the same numbers in fewer and cheaper calls.
 
 For a small model nearly all of a step's time is the cost of *calling* torch, and not the
-arithmetic: the model's plain step makes 87 operations a layer, a FusedDecoder 17. It copies the weights
-once into the form that one new token wants. What each trick saves, in microseconds a layer at the
-preset `tales`, batch 1, behind 100 tokens, measured once on two cores (`benchmarks/decoding.py`
+arithmetic: the model's plain step makes 87 operations a layer, a FusedDecoder 17. It copies the
+weights once into the form that one new token wants. What each trick saves, in microseconds a layer
+at the preset `tales`, batch 1, behind 100 tokens, measured once on two cores (`benchmarks/decoding.py`
 times the whole):
 
     norms       2 x 9.2 -> 2 x 0.9   their weight is in the next matrix, their scale its factor
@@ -33,7 +33,7 @@ OURS = {Llama, Embedding, Block, Attention, FeedForward, Norm, nn.Linear, nn.Mod
 
 
 def why_not(model: Llama) -> str | None:
-    """A sentence that says why this model must take the plain path; None if a FusedDecoder will do."""
+    """A sentence that says why this model must take the plain path; None if it need not."""
     modules, weights = list(model.modules()), list(model.parameters())
     if not {type(module) for module in modules} <= OURS or model.parts != Parts():
         return "it is not made of the package's own parts alone"
@@ -113,6 +113,12 @@ class FusedDecoder:
         for column in tokens.unbind(1):
             logits = self._step(column)
         return logits
+
+    def rewind(self, length: int) -> None:
+        """Forget everything from position column `length` on. ValueError if there are less."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind to {length}: {self.length} positions are filled")
+        self.length = length
 
     def _prompt(self, tokens: torch.Tensor) -> torch.Tensor:
         """Through the model itself, whose cache is then copied."""

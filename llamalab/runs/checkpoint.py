@@ -139,9 +139,8 @@ def _averages(model: nn.Module, state: TrainState) -> dict[str, torch.Tensor]:
     for name, weight in _trained(model, state).items():
         known = state.optimizer.state.get(weight) or {"step": torch.zeros(())}
         for kind in AVERAGES:
-            tensor = distributed.full_tensor(
-                known[kind] if kind in known else torch.zeros_like(weight)
-            )
+            own = known[kind] if kind in known else torch.zeros_like(weight)
+            tensor = distributed.full_tensor(own)
             if distributed.rank() == 0:
                 found[f"{kind}.{name}"] = tensor.cpu().contiguous()
     return found

@@ -10,14 +10,12 @@
 read; everybody builds the same model from the same seed.
 """
 
-import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from llamalab import formats
@@ -25,17 +23,17 @@ from llamalab.accounting import memory_plan
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
-from llamalab.runs.plan import Plan, read_plan, write_plan
+from llamalab.runs.plan import Plan, read_plan
+from llamalab.runs.text import batches_of, lay_out
 from llamalab.runtime import distributed
 from llamalab.runtime.files import atomic_write
 from llamalab.runtime.json_files import Fields
 from llamalab.tokenizer import BPETokenizer
-from llamalab.training.batches import Batches, read_tokens, validation_batches, write_tokens
+from llamalab.training.batches import read_tokens, validation_batches
 from llamalab.training.loop import StepRecord, TrainState, train
 from llamalab.training.optim import make_optimizer
 
 VALIDATION_WINDOWS = 64
-FAR = 2**24  # tokens, at most, that the cut for validation moves to find a document's beginning
 
 
 class Run:
@@ -46,7 +44,7 @@ class Run:
         _check_rows(plan)
         self.tokenizer = BPETokenizer.load(self.out / "tokenizer.model")
         tokens = read_tokens(self.out / "tokens.npy")
-        self.batches = _batches(tokens[:cut], plan, self.tokenizer)
+        self.batches = batches_of(tokens[:cut], plan, self.tokenizer)
         self.validation = None
         if cut < len(tokens):
             self.validation = validation_batches(
@@ -129,35 +127,9 @@ def begin(
     check(out, config, plan)
     distributed.barrier()  # everybody has looked before anything is there
     if distributed.rank() == 0:
-        _lay_out(out, config, plan, documents, tokenizer)
+        lay_out(out, config, plan, documents, tokenizer)
     distributed.barrier()
     return resume(out, device=device)
-
-
-def _lay_out(
-    out: Path, config: LlamaConfig, plan: Plan, documents: Iterable, tokenizer: BPETokenizer
-) -> None:
-    """The files of a run before its first step; none of them if the text will not do."""
-    new = [folder for folder in (out, *out.parents) if not folder.exists()]
-    out.mkdir(parents=True, exist_ok=True)
-    files = out / "tokenizer.model", out / "tokens.npy"
-    there = [file for file in files if file.exists()]
-    try:
-        tokenizer.save(files[0])
-        write_tokens(files[1], documents, tokenizer)
-        tokens = read_tokens(files[1])
-        cut = _cut_for_validation(tokens, plan, tokenizer.bos_id)
-        _batches(tokens[:cut], plan, tokenizer)  # is there enough text?
-        write_plan(out, config, plan, cut)  # last: now it counts
-    except BaseException:
-        with contextlib.suppress(OSError):  # what went wrong first is what is told
-            tokens = None  # Windows removes no file that is mapped into memory
-            for file in files:
-                if file not in there:
-                    file.unlink(missing_ok=True)
-            for folder in new:
-                folder.rmdir()
-        raise
 
 
 def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
@@ -182,28 +154,6 @@ def resume(out: Path, *, device: torch.device | str = "cpu") -> Run:
     out = Path(out)
     config, plan, cut = read_plan(out)
     return Run(out, config, plan, cut, torch.device(device))
-
-
-def _cut_for_validation(tokens: np.ndarray, plan: Plan, bos_id: int) -> int:
-    """Where the held-back end begins: between two documents, where that is near."""
-    cut = int(len(tokens) * (1 - plan.hold_out))
-    if not plan.hold_out:
-        return cut
-    nearest = max(1, int(len(tokens) * (1 - 2 * plan.hold_out)), cut - FAR)
-    starts = np.flatnonzero(tokens[nearest : cut + 1] == bos_id)
-    if len(starts):
-        cut = nearest + int(starts[-1])
-    if len(tokens) - cut <= plan.seq_len:
-        raise ValueError(
-            f"{plan.hold_out:.0%} of {len(tokens):,} tokens are too few to validate on windows of "
-            f"{plan.seq_len} + 1. Give more text, a smaller seq_len, or a hold_out of 0"
-        )
-    return cut
-
-
-def _batches(tokens: np.ndarray, plan: Plan, tokenizer: BPETokenizer) -> Batches:
-    bos_id = tokenizer.bos_id if plan.by_document else None
-    return Batches(tokens, plan.batch_size, plan.seq_len, seed=plan.seed, bos_id=bos_id)
 
 
 def _check_rows(plan: Plan) -> None:
