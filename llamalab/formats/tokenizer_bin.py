@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llamalab.runtime.files import atomic_write, require_file
 from llamalab.tokenizer import BPETokenizer
-from llamalab.tokenizer.bpe import BYTE_PIECES, SPACE
+from llamalab.tokenizer.bpe import BYTE_PIECES
 from llamalab.tokenizer.sentencepiece.model_file import (
     BPE,
     BYTE,
@@ -23,6 +23,7 @@ from llamalab.tokenizer.sentencepiece.model_file import (
     ModelProto,
     parse_model,
 )
+from llamalab.tokenizer.text import SPACE
 
 CONTROLS = {1: "\n<s>\n", 2: "\n</s>\n"}
 FIRST_NORMAL = 3 + len(BYTE_PIECES)  # 259

@@ -14,9 +14,10 @@ from itertools import groupby
 
 from google.protobuf.message import Message
 
-from .bpe import BYTE_BY_BYTE, BYTE_OF, SPACE
+from .bpe import BYTE_BY_BYTE, BYTE_OF
 from .sentencepiece.model_file import BYTE, CONTROL, UNKNOWN
 from .sentencepiece.normalizer import Normalizer
+from .text import SPACE
 
 
 class PieceDecoder:
