@@ -106,7 +106,7 @@ def train(
     On several processes or GPUs: torchrun --nproc-per-node 2 -m llamalab train --out my_run
     """
     given = {name: value for name, value in locals().items() if name != "context"}
-    asked = {name for name in given if context.get_parameter_source(name).name != "DEFAULT"}
+    asked = {name for name in given if "DEFAULT" not in str(context.get_parameter_source(name))}
     from llamalab.runtime import distributed
 
     from . import begin, follow

@@ -39,7 +39,8 @@ def from_bytes(data: bytes, vocab_size: int, source: str) -> BPETokenizer:
         raise ValueError(f"{source}: {vocab_size} pieces; {FIRST_NORMAL} are fixed")
     if len(data) < 4 + 8 * vocab_size:
         raise ValueError(f"{source}: {len(data)} bytes are too few for {vocab_size} pieces")
-    longest, place, pieces = struct.unpack_from("<I", data)[0], 4, []
+    longest, place = struct.unpack_from("<I", data)[0], 4
+    pieces: list[tuple[bytes, float]] = []
     while place < len(data) and len(pieces) < vocab_size:
         if len(data) - place < 8:
             break

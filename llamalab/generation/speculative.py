@@ -12,7 +12,7 @@ repetition penalty (it would change p with every guess), and
 the FusedDecoder: a pass checks many tokens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import torch
 
@@ -59,7 +59,7 @@ class Speculation:
         self._ids.close()
 
     @torch.inference_mode()
-    def _stream(self, *, max_new_tokens, guesses, stop_ids) -> Iterator[int]:
+    def _stream(self, *, max_new_tokens, guesses, stop_ids) -> Generator[int, None, None]:
         end = len(self._text) + max_new_tokens
         target_cache, draft_cache = (
             new_cache(model, 1, end) for model in (self._target, self._draft)
@@ -80,7 +80,8 @@ class Speculation:
 
     def _guess(self, cache, n: int) -> tuple[list[int], list[torch.Tensor]]:
         """n ids, and the distributions (V,) that they were drawn from."""
-        guessed, q = [], []
+        guessed: list[int] = []
+        q: list[torch.Tensor] = []
         for _ in range(n):
             q.append(self._distributions(self._draft, cache, guessed, 1)[0])
             guessed.append(int(sampling.draw(q[-1], self._choice.generator)))

@@ -26,7 +26,14 @@ BYTE_OF = {piece: byte for byte, piece in enumerate(BYTE_PIECES)}
 # One U+FFFD for every byte that is no UTF-8, as SentencePiece does.  Python's own "replace" would
 # give one for a whole broken run: b"\xe2\x96" is two marks here and one there.
 BYTE_BY_BYTE = "llamalab.byte_by_byte"
-codecs.register_error(BYTE_BY_BYTE, lambda error: ("\ufffd", error.start + 1))
+
+
+def _one_mark(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "\ufffd", error.start + 1
+
+
+codecs.register_error(BYTE_BY_BYTE, _one_mark)
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -65,7 +72,7 @@ def merge_pair(symbols: Sequence[str], pair: tuple[str, str]) -> Sequence[str]:
         else:
             merged.append(symbols[i])
             i += 1
-    return type(symbols)(merged)
+    return tuple(merged) if isinstance(symbols, tuple) else merged
 
 
 # --- encoding -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -107,7 +108,7 @@ def _decode(data: bytes) -> str:
     return data.decode("utf-8", BYTE_BY_BYTE)
 
 
-def _integer(value: object) -> int:
+def _integer(value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError(f"an id must be an integer, not a bool: {value}")
     try:

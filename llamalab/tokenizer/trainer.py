@@ -61,8 +61,8 @@ def train(
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each word occurs, a word being a run of ▁ with what follows it.  ValueError if there
-    is none."""
+    """How often each word occurs, a word being a run of ▁ with what follows it.  ValueError if
+    there is none."""
     words: Counter[str] = Counter()
     for text in [texts] if isinstance(texts, str) else texts:
         for line in check_text(text).split("\n"):

@@ -80,7 +80,7 @@ def train(
         everyone = sum(counted for *_, counted in micro)  # a sum of weights, if the masks have any
         if everyone == 0:
             raise ValueError(f"step {step}: the masks count no token, there is nothing to learn")
-        loss = 0.0
+        loss = torch.zeros((), device=device)
         for number, (inputs, targets, mask, _) in enumerate(micro, 1):
             with (
                 distributed.synced(model, number == len(micro)),
