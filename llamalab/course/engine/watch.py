@@ -9,6 +9,7 @@ imported) ends in one engine: that engine is watched.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ def watching(wanted: bool) -> Iterator[Callable[[], Seen]]:
     if not wanted:
         yield Seen
         return
+    _warmed_up()
     mode, engine = _Watch(), Variable._execution_engine
     Variable._execution_engine = _Engine(engine, mode)
     try:
@@ -39,6 +41,16 @@ def watching(wanted: bool) -> Iterator[Callable[[], Seen]]:
             yield lambda: Seen(mode.largest, mode.shape, mode.autograd)
     finally:
         Variable._execution_engine = engine
+
+
+@cache
+def _warmed_up() -> None:
+    """The first backward pass under a watch makes torch read some seconds' worth of modules: not
+    on the learner's time."""
+    x = torch.ones(2, requires_grad=True)
+    with _Watch():
+        torch.autograd.grad((x * x).sum(), x)
+        torch.func.vjp(lambda y: y * y, torch.ones(2))[1](torch.ones(2))
 
 
 class _Engine:
