@@ -156,12 +156,10 @@ def compare(
                 layer = _layer(right.name)
                 return Comparison(len(want), number, right.name, layer, **found)
     steps = len(trace(ours, tokens))
-    found = _on_the_way_back(theirs, ours, tokens)
-    if found is None:
+    back = _on_the_way_back(theirs, ours, tokens)
+    if back is None:
         return Comparison(steps, steps)
-    return Comparison(
-        steps, steps, found.step, _layer(found.step), says=found.says, kind="gradient"
-    )
+    return Comparison(steps, steps, back.step, _layer(back.step), says=back.says, kind="gradient")
 
 
 def _readings(tokens: torch.Tensor) -> list[tuple[torch.Tensor, int]]:

@@ -57,6 +57,8 @@ def first_difference(theirs: list[Returned], ours: list[Returned]) -> Returned |
     if theirs and theirs[0].gradients is None:
         return Returned(theirs[0].step, None, f"the way back stops with {theirs[0].says}")
     for mine, right in zip(theirs, ours, strict=False):
+        if mine.gradients is None or right.gradients is None:
+            break
         asked = {p: g for p, g in right.gradients.of.items() if p in mine.gradients.of}
         found = gradient_difference(mine.gradients, Gradients(asked))
         if found is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from llamalab.course.engine import attempts, errors, source, standalone, words
 from llamalab.course.engine.calls import Outcome, outcomes, probes_of, silence
 from llamalab.course.engine.card import Result
-from llamalab.course.engine.difference import difference
+from llamalab.course.engine.difference import Difference, difference
 from llamalab.course.engine.gradients import gradient_difference
 from llamalab.course.engine.recognise import recognise
 from llamalab.course.engine.task import Task
@@ -114,9 +114,9 @@ def _failure(
     task: Task, function: Callable, got: Outcome, want: Outcome, probe: tuple
 ) -> Result | tuple[str, str, tuple] | None:
     """How one outcome fails: a result that is final, or (kind, words, rows), or None."""
-    if got.stopped:
-        return words.stopped(task, got.error, probe)
     if got.error is not None:
+        if got.stopped:
+            return words.stopped(task, got.error, probe)
         if type(got.error) is type(want.error):
             return None
         if errors.raised_by(function, got.error, NotImplementedError) or source.has_gaps(function):
@@ -152,22 +152,23 @@ def _gradient_failure(task: Task, function: Callable) -> Result | None:
         got = outcomes(task, function, gradients=True)
     want, probes = _expected(task, gradients=True), probes_of(task, gradients=True)
     for mine, right, probe in zip(got, want, probes, strict=False):
-        if mine.stopped:
+        if mine.error is not None and mine.stopped:
             return words.stopped(task, mine.error, probe)
         if right.error is not None:
             continue
         if mine.error is not None:
-            kind, says, rows = "gradient", errors.no_way_back(function, mine.error), ()
+            found = Difference("gradient", errors.no_way_back(function, mine.error))
+            says = found.says
         else:
-            found = difference(mine.value, right.value, grads=False, **task.tolerance)
-            found = found or gradient_difference(mine.gradients, right.gradients)
-            if found is None:
+            unlike = difference(mine.value, right.value, grads=False, **task.tolerance)
+            unlike = unlike or gradient_difference(mine.gradients, right.gradients)
+            if unlike is None:
                 continue
-            kind = "gradient" if found.kind == "gradient" else "value"
-            says, rows = words.sentence(found), found.rows
-            says += errors.cut_words(function) if kind == "gradient" else ""
+            found, says = unlike, words.sentence(unlike)
+            says += errors.cut_words(function) if found.kind == "gradient" else ""
         known = recognise(task, got, want, gradients=True)
-        return words.fail(task, kind, says, probe=probe, rows=rows, known=known)
+        kind = found.kind if found.kind in words.HEADS else "value"
+        return words.fail(task, kind, says, probe=probe, rows=found.rows, known=known)
     return None
 
 
@@ -196,8 +197,8 @@ def _accept(task: Task, function: Callable, want: list[Outcome]) -> Verdict:
             again = outcomes(task, rebuilt)
         for mine, right in zip(again, want, strict=False):
             if isinstance(mine.error, NameError):
-                stray = getattr(mine.error, "name", None) or "?"
-                return Verdict(words.leans(task, stray, name))
+                missing = getattr(mine.error, "name", None) or "?"
+                return Verdict(words.leans(task, missing, name))
             if not mine.alike(right, **task.tolerance):
                 return Verdict(words.differs_alone(task))
     return Verdict(words.correct(task), text)

@@ -8,6 +8,7 @@ misconception that fits best. Last, what can be said of any wrong value (diagnos
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,7 @@ def _closest(
 ) -> Recognised | None:
     """The one misconception that explains the most, from the first failing probe on."""
     first = failing[0]
-    if not _telling(got[first], want[first], task):
+    if not _telling(got[first], want[first]):
         return None
     fits = []
     for misconception in task.misconceptions:
@@ -134,13 +135,13 @@ def _single(fits: Sequence[Fit], key) -> Misconception | None:
     return tied[0] if len({m.says for m in tied}) == 1 else None
 
 
-def _telling(got: Outcome, want: Outcome, task: Task) -> bool:
+def _telling(got: Outcome, want: Outcome) -> bool:
     """Whether the value holds enough fractional numbers that no accident could make it."""
-    pairs = [
-        (a, b) for a, b in zip(_floats(got.value), _floats(want.value), strict=False)
-    ] or [(a, None) for a in _floats(got.value)]  # fmt: skip
-    numbers = {round(a, 9) for a, b in pairs if a == a and a != b and a != round(a)}
-    return got.error is None and len(numbers) >= 4
+    if got.error is not None:
+        return False
+    mine, right = _floats(got.value), _floats(want.value)
+    unlike = mine if len(mine) != len(right) else [a for a, b in zip(mine, right) if a != b]
+    return len({round(a, 9) for a in unlike if math.isfinite(a) and a != round(a)}) >= 4
 
 
 def _floats(value: Any) -> list[float]:

@@ -177,9 +177,6 @@ def sentence(found: Difference) -> str:
     return found.says[0].upper() + found.says[1:] + "."
 
 
-# -- right values, and yet ---------------------------------------------------------------------
-
-
 def used_autograd(how: str) -> str:
     return (
         f"The values are right, but {how} worked them out. Here the question is how: write the "
