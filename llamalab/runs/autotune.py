@@ -58,7 +58,8 @@ class Fastest:
 
 def ways(device: torch.device, *, exact: bool = False, compile: bool = False) -> list[Way]:
     """What can be tried on this device. exact: float32 alone, whose ways differ by rounding."""
-    own = ["blocks"] + ["onednn"] * has_onednn() if device.type == "cpu" else []
+    own = ["blocks", "fused"] + ["onednn", "fused-onednn"] * has_onednn()
+    own = own if device.type == "cpu" else []
     found = [Way("float32", name) for name in ("torch", *own)]
     if not exact:  # oneDNN's bfloat16 products are torch's own already
         found += [Way("bfloat16", name) for name in ("torch", *own[:1])]

@@ -19,6 +19,7 @@ from torch import nn
 from llamalab.runtime import distributed
 from llamalab.runtime.cpu_kernels import matmul
 
+from .fused import in_fewer_passes
 from .losses import shift, summed_loss
 from .optim import TrainConfig, learning_rate, make_optimizer
 
@@ -70,7 +71,7 @@ def train(
     """
     state = state or TrainState(make_optimizer(model, config))
     device = next(model.parameters()).device
-    forward = torch.compile(model) if config.compile else model
+    forward = torch.compile(model) if config.compile else in_fewer_passes(model, config.matmul)
     batches = iter(batches)
     model.train()
     while state.step < config.steps:
