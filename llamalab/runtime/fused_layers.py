@@ -6,16 +6,16 @@
 On a CPU without units for bf16 the matrix products are little more than half of a plain step; the
 rest goes over the same memory again and again. What is saved here, and how:
 
-    norm         its weight is multiplied into the matrices that read n: n is x times one number a row
-    wq, wk, wv   one matrix for three, and 1/sqrt(D) in its first rows; w1 and w3 likewise
+    norm         its weight is multiplied into the matrices behind it, its scale one number a row
+    wq, wk, wv   one matrix for three, with 1/sqrt(D) in its first rows; w1 and w3 likewise
     RoPE         one product of complex numbers, written where the heads of a group lie together
-    attention    by blocks of queries (see `cpu_kernels`); only the last square of a block has a future
+    attention    by blocks of queries, as in `cpu_kernels`; only a block's last square has a future
     gate         rows in portions that stay in the cache; silu(w1 n) is computed twice, not kept
     backward     by hand: sums go into the tensors that are there
 
-`by` says who multiplies matrices. Nothing here knows of modules: `training.fused` decides for which
-blocks of a model these are the same function. Oracle: the plain path, in the tests, with gradients.
-Tried and left out, as no gain: cross-entropy by portions of rows, attention by portions of the batch.
+`by` says who multiplies matrices. Nothing here knows of modules: `training.fused` decides for
+which blocks of a model these are the same function. Oracle: the taught layers, in the tests.
+Tried and left out, as no gain: cross-entropy by portions of rows, attention by portions of a batch.
 """
 
 from typing import NamedTuple

@@ -23,8 +23,8 @@ DTYPES = ("float32", "bfloat16")
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How to train. `warmup_steps=None` means a twentieth of the steps, at most Llama 2's 2,000.
-    `grad_accum_steps` micro-batches make one step. `dtype` is that of the matrix products; weights and
-    optimizer stay float32; `matmul` says by what road they are computed, see `runs.autotune`.
+    `grad_accum_steps` micro-batches make one step. `dtype` is that of the matrix products; weights
+    and optimizer stay float32; `matmul` says by what road they are computed, see `runs.autotune`.
     `eval_every=0`: only after the last step, if there is validation."""
 
     steps: int

@@ -13,7 +13,8 @@ EPS = 1e-5
 # of 1, 2, 3 and 4 heads, more heads than fit in dim, and so long that blocks are longer than 64
 SHAPES = [
     (2, 5, 14, 6, 2, 4, 10), (3, 1, 6, 2, 1, 4, 5), (1, 7, 10, 4, 4, 2, 3), (1, 1, 2, 3, 1, 2, 1),
-    (2, 70, 12, 6, 3, 8, 9), (1, 131, 4, 4, 1, 2, 6), (2, 64, 8, 2, 2, 6, 7), (1, 520, 4, 2, 1, 2, 3),
+    (2, 70, 12, 6, 3, 8, 9), (1, 131, 4, 4, 1, 2, 6), (2, 64, 8, 2, 2, 6, 7),
+    (1, 520, 4, 2, 1, 2, 3),
 ]  # fmt: skip
 
 
@@ -134,8 +135,9 @@ def test_inputs_and_output_gradients_may_lie_across():
     across = x.detach().transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
     assert not across.is_contiguous()
     for half, plain, matrices in (
-        (lambda *e: attention_half(*e, turn, EPS), lambda *e: _attention_plainly(*e, table), attention),
-        (lambda *e: feed_forward_half(*e, EPS), _feed_forward_plainly, feed_forward),
+        (lambda *each: attention_half(*each, turn, EPS),
+         lambda *each: _attention_plainly(*each, table), attention),
+        (lambda *each: feed_forward_half(*each, EPS), _feed_forward_plainly, feed_forward),
     ):  # fmt: skip
         inputs = (across, norm, *matrices)
         for pull in (torch.ones(1, 1, 1).double().expand(3, 6, 8),
