@@ -192,7 +192,7 @@ def _fastest(config, plan, device) -> tuple:
 
     rows = torch.randint(0, config.vocab_size, (plan.batch_size, plan.seq_len + 1))
     found = fastest(Llama(config).to(device), rows)
-    return found.way, str(found)
+    return found.setting, str(found)
 
 
 def _texts(given: dict, vocab_size: int):
@@ -300,7 +300,7 @@ def _stopping(run):
 
 def _say(run) -> None:
     from llamalab.accounting import count_parameters
-    from llamalab.runs.autotune import Way
+    from llamalab.runs.autotune import Setting
     from llamalab.runtime import distributed
 
     plan, config = run.plan, run.config
@@ -310,7 +310,7 @@ def _say(run) -> None:
     several = f", {distributed.world()} processes ({plan.parallel})" * (distributed.world() > 1)
     device = next(run.model.parameters()).device
     tokens = plan.train.steps * plan.train.grad_accum_steps * plan.batch_size * plan.seq_len
-    way = Way(plan.train.dtype, plan.train.matmul, plan.train.compile)
+    way = Setting(plan.train.dtype, plan.train.matmul, plan.train.compile)
     wait = " (the first step takes a while)" * way.compile
     typer.echo(
         f"{count_parameters(config)['total']:,} parameters {where}; "

@@ -48,6 +48,13 @@ def fit_threads() -> int:
     return torch.get_num_threads()
 
 
+def numbers_to_try() -> tuple[int, ...]:
+    """Numbers of threads that are worth a try: all, and one; none if there is no choice, or if
+    OMP_NUM_THREADS has made it."""
+    most = fit_threads()
+    return () if most == 1 or wished_threads() else (most, 1)
+
+
 def affinity() -> int:
     """CPUs that the operating system lets this process run on; all where it cannot say."""
     if hasattr(os, "process_cpu_count"):  # Python 3.13, which also knows PYTHON_CPU_COUNT

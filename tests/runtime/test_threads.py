@@ -10,7 +10,13 @@ import torch
 
 from llamalab.runtime import threads
 from llamalab.runtime.threads import (
-    cpu_quota, groups, quota_v1, quota_v2, usable_cpus, usable_threads, wished_threads,
+    cpu_quota,
+    groups,
+    quota_v1,
+    quota_v2,
+    usable_cpus,
+    usable_threads,
+    wished_threads,
 )  # fmt: skip
 
 
