@@ -32,7 +32,8 @@ from llamalab.config import LlamaConfig
 from llamalab.generation import generate, generate_batch
 from llamalab.model import Llama
 from llamalab.runs.autotune import fastest
-from llamalab.runs.run import Plan, begin, resume
+from llamalab.runs.plan import Plan
+from llamalab.runs.run import begin, resume
 from llamalab.runtime.device import choose_device
 from llamalab.runtime.files import atomic_write
 from llamalab.tokenizer import BPETokenizer

@@ -10,10 +10,11 @@
 read; everybody builds the same model from the same seed.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,46 +23,19 @@ import torch
 from llamalab import formats
 from llamalab.accounting import memory_plan
 from llamalab.config import LlamaConfig
-from llamalab.formats.fields import Fields, read_json, write_json
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
+from llamalab.runs.plan import Plan, read_plan, write_plan
 from llamalab.runtime import distributed
 from llamalab.runtime.files import atomic_write
+from llamalab.runtime.json_files import Fields
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.batches import Batches, read_tokens, validation_batches, write_tokens
 from llamalab.training.loop import StepRecord, TrainState, train
-from llamalab.training.optim import TrainConfig, make_optimizer
+from llamalab.training.optim import make_optimizer
 
 VALIDATION_WINDOWS = 64
 FAR = 2**24  # tokens, at most, that the cut for validation moves to find a document's beginning
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a run is, in numbers that go into run.json. `batch_size` rows of `seq_len` tokens are
-    one micro-batch, over all processes. `by_document`: windows begin where documents do
-    (see `batches`). `save_every=0`: a checkpoint at the end alone."""
-
-    train: TrainConfig
-    batch_size: int = 16
-    seq_len: int = 256
-    seed: int = 0
-    save_every: int = 100
-    hold_out: float = 0.05
-    by_document: bool = True
-    parallel: str = "ddp"
-
-    def __post_init__(self) -> None:
-        for name, least in {"batch_size": 1, "seq_len": 1, "save_every": 0}.items():
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-        if type(self.seed) is not int or not -(2**63) <= self.seed < 2**63:
-            raise ValueError(f"seed={self.seed!r} must be a whole number of at most 63 bits")
-        if type(self.hold_out) not in (int, float) or not 0 <= self.hold_out < 1:
-            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
-        if self.parallel not in distributed.WAYS:
-            ways = ", ".join(distributed.WAYS)
-            raise ValueError(f"parallel={self.parallel!r} must be one of {ways}")
 
 
 class Run:
@@ -101,7 +75,7 @@ class Run:
         for record in train(
             self.model, self.batches, self.plan.train, validation=self.validation, state=self.state
         ):
-            stop = distributed.anyone(self.stop)
+            stop = distributed.any_rank(self.stop)
             due = self.plan.save_every and record.step % self.plan.save_every == 0
             due = due or stop or record.step == self.plan.train.steps
             if distributed.rank() == 0:
@@ -153,18 +127,37 @@ def begin(
     that it can write no id that has no piece. Errors: see `check`."""
     out, config = Path(out), replace(config, vocab_size=tokenizer.vocab_size)
     check(out, config, plan)
-    distributed.wait()  # everybody has looked before anything is there
+    distributed.barrier()  # everybody has looked before anything is there
     if distributed.rank() == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        tokenizer.save(out / "tokenizer.model")
-        write_tokens(out / "tokens.npy", documents, tokenizer)
-        tokens = read_tokens(out / "tokens.npy")
+        _lay_out(out, config, plan, documents, tokenizer)
+    distributed.barrier()
+    return resume(out, device=device)
+
+
+def _lay_out(
+    out: Path, config: LlamaConfig, plan: Plan, documents: Iterable, tokenizer: BPETokenizer
+) -> None:
+    """The files of a run before its first step; none of them if the text will not do."""
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    files = out / "tokenizer.model", out / "tokens.npy"
+    there = [file for file in files if file.exists()]
+    try:
+        tokenizer.save(files[0])
+        write_tokens(files[1], documents, tokenizer)
+        tokens = read_tokens(files[1])
         cut = _cut_for_validation(tokens, plan, tokenizer.bos_id)
         _batches(tokens[:cut], plan, tokenizer)  # is there enough text?
-        asked = {"plan": asdict(plan), "model": asdict(config), "cut": cut}
-        write_json(out / "run.json", asked)  # last: now it counts
-    distributed.wait()
-    return resume(out, device=device)
+        write_plan(out, config, plan, cut)  # last: now it counts
+    except BaseException:
+        with contextlib.suppress(OSError):  # what went wrong first is what is told
+            tokens = None  # Windows removes no file that is mapped into memory
+            for file in files:
+                if file not in there:
+                    file.unlink(missing_ok=True)
+            for folder in new:
+                folder.rmdir()
+        raise
 
 
 def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
@@ -191,23 +184,6 @@ def resume(out: Path, *, device: torch.device | str = "cpu") -> Run:
     return Run(out, config, plan, cut, torch.device(device))
 
 
-def read_plan(out: Path) -> tuple[LlamaConfig, Plan, int]:
-    """What run.json says: the model, the plan, and the token where validation begins.
-    FileNotFoundError if `out` is no run."""
-    path = Path(out) / "run.json"
-    if not path.exists():
-        raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")
-    held = read_json(path)
-    try:
-        plan = dict(held["plan"])
-        plan = Plan(**plan | {"train": TrainConfig(**plan["train"])})
-        if type(cut := held["cut"]) is not int or cut < 1:
-            raise ValueError(f"cut={cut!r} must be a whole number of at least 1")
-        return LlamaConfig(**held["model"]), plan, cut
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no run's plan: {error}") from None
-
-
 def _cut_for_validation(tokens: np.ndarray, plan: Plan, bos_id: int) -> int:
     """Where the held-back end begins: between two documents, where that is near."""
     cut = int(len(tokens) * (1 - plan.hold_out))
@@ -231,9 +207,9 @@ def _batches(tokens: np.ndarray, plan: Plan, tokenizer: BPETokenizer) -> Batches
 
 
 def _check_rows(plan: Plan) -> None:
-    if plan.batch_size % distributed.world():
+    if plan.batch_size % distributed.world_size():
         raise ValueError(
-            f"a batch of {plan.batch_size} rows cannot be shared by {distributed.world()} "
+            f"a batch of {plan.batch_size} rows cannot be shared by {distributed.world_size()} "
             f"processes: their number must divide it"
         )
 

@@ -14,7 +14,8 @@ from llamalab import formats
 from llamalab.accounting import memory
 from llamalab.config import LlamaConfig
 from llamalab.runs import run as runs
-from llamalab.runs.run import Plan, begin, check, read_plan, resume
+from llamalab.runs.plan import Plan, read_plan
+from llamalab.runs.run import begin, check, resume
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig, documents, evaluate, read_tokens
 
