@@ -13,7 +13,7 @@ read; everybody builds the same model from the same seed.
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -28,7 +28,9 @@ from llamalab.runs import checkpoint
 from llamalab.runs.plan import Plan, read_plan, write_plan
 from llamalab.runtime import distributed
 from llamalab.runtime.files import atomic_write
+from llamalab.runtime.governor import ThreadGovernor
 from llamalab.runtime.json_files import Fields
+from llamalab.runtime.threads import wished_threads
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.batches import Batches, read_tokens, validation_batches, write_tokens
 from llamalab.training.loop import StepRecord, TrainState, train
@@ -39,9 +41,20 @@ FAR = 2**24  # tokens, at most, that the cut for validation moves to find a docu
 
 
 class Run:
-    """A run that can be iterated: trains from where it stands, saves, and yields StepRecords."""
+    """A run that can be iterated: trains from where it stands, saves, and yields StepRecords.
 
-    def __init__(self, out: Path, config: LlamaConfig, plan: Plan, cut: int, device: torch.device):
+    watch_threads: look again at the number of threads when steps grow slow (`runtime.governor`).
+    Another number may round differently, so whoever compares runs to the bit leaves it off."""
+
+    def __init__(
+        self,
+        out: Path,
+        config: LlamaConfig,
+        plan: Plan,
+        cut: int,
+        device: torch.device,
+        watch_threads: bool = False,
+    ):
         self.out, self.config, self.plan = Path(out), config, plan
         _check_rows(plan)
         self.tokenizer = BPETokenizer.load(self.out / "tokenizer.model")
@@ -67,8 +80,26 @@ class Run:
             checkpoint.restore_optimizer(self.resumed, self.model, state)
         self.state = state
         self.stop = False  # set it, and the run saves and ends after the step
+        alone = device.type == "cpu" and not distributed.active() and not wished_threads()
+        self.watch_threads = watch_threads and alone
+        self.news: str | None = None  # what to tell the user of the last step, in a line
 
     def __iter__(self) -> Iterator[StepRecord]:
+        """Torch's number of threads is the plan's in between, or what the governor says."""
+        most = torch.get_num_threads()
+        threads = min(most, self.plan.threads or most)
+        governor = ThreadGovernor(most, threads) if self.watch_threads else None
+        try:
+            torch.set_num_threads(threads)
+            for record in self._steps():
+                if governor is not None:
+                    self.news = governor.after(record.seconds)
+                    torch.set_num_threads(governor.threads)
+                yield record
+        finally:
+            torch.set_num_threads(most)
+
+    def _steps(self) -> Iterator[StepRecord]:
         if distributed.rank() == 0:
             _shorten(self.out / "losses.jsonl", self.state.step)
         saved = self.state.step
@@ -107,7 +138,8 @@ class Run:
         log = self.out / "losses.jsonl"
         with checkpoint.writing(log, self.out / "checkpoints"):
             with open(log, "a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps(asdict(record)) + "\n")
+                line = asdict(record) | {"threads": torch.get_num_threads()}
+                file.write(json.dumps(line) + "\n")
                 if lasting:
                     file.flush()
                     os.fsync(file.fileno())
@@ -121,21 +153,30 @@ def begin(
     *,
     tokenizer: BPETokenizer,
     device: torch.device | str = "cpu",
+    choose: Callable[[LlamaConfig, Plan], Plan] | None = None,
+    watch_threads: bool = False,
 ) -> Run:
     """Make the folder and its token files. The last documents, about a share of
     plan.hold_out, are held back for validation. The model gets the tokenizer's vocabulary, so
-    that it can write no id that has no piece. Errors: see `check`."""
+    that it can write no id that has no piece. `choose` settles what is open in the plan, and takes
+    its time: it is asked once the text is known to be long enough. Errors: see `check`;
+    ValueError if the text is too short, and nothing is left behind then."""
     out, config = Path(out), replace(config, vocab_size=tokenizer.vocab_size)
     check(out, config, plan)
     distributed.barrier()  # everybody has looked before anything is there
     if distributed.rank() == 0:
-        _lay_out(out, config, plan, documents, tokenizer)
+        _lay_out(out, config, plan, documents, tokenizer, choose)
     distributed.barrier()
-    return resume(out, device=device)
+    return resume(out, device=device, watch_threads=watch_threads)
 
 
 def _lay_out(
-    out: Path, config: LlamaConfig, plan: Plan, documents: Iterable, tokenizer: BPETokenizer
+    out: Path,
+    config: LlamaConfig,
+    plan: Plan,
+    documents: Iterable,
+    tokenizer: BPETokenizer,
+    choose: Callable[[LlamaConfig, Plan], Plan] | None,
 ) -> None:
     """The files of a run before its first step; none of them if the text will not do."""
     new = [folder for folder in (out, *out.parents) if not folder.exists()]
@@ -148,6 +189,7 @@ def _lay_out(
         tokens = read_tokens(files[1])
         cut = _cut_for_validation(tokens, plan, tokenizer.bos_id)
         _batches(tokens[:cut], plan, tokenizer)  # is there enough text?
+        plan = choose(config, plan) if choose else plan
         write_plan(out, config, plan, cut)  # last: now it counts
     except BaseException:
         with contextlib.suppress(OSError):  # what went wrong first is what is told
@@ -177,11 +219,11 @@ def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
         raise MemoryError(f"training takes more than there is. {memory.verdict}")
 
 
-def resume(out: Path, *, device: torch.device | str = "cpu") -> Run:
+def resume(out: Path, *, device: torch.device | str = "cpu", watch_threads: bool = False) -> Run:
     """The run in `out`, at its newest whole checkpoint, or at its start if there is none yet."""
     out = Path(out)
     config, plan, cut = read_plan(out)
-    return Run(out, config, plan, cut, torch.device(device))
+    return Run(out, config, plan, cut, torch.device(device), watch_threads)
 
 
 def _cut_for_validation(tokens: np.ndarray, plan: Plan, bos_id: int) -> int:
