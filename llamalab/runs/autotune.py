@@ -65,18 +65,14 @@ class Fastest:
 
     def __str__(self) -> str:
         """A line for each number of threads, and for each setting, the fastest first."""
-        threads = [
+        lines = [
             f"{f'{count} thread' + 's' * (count > 1):22} {1e3 * seconds:8.1f} ms"
             for count, seconds in sorted(self.by_threads.items(), key=lambda item: item[1])
         ]
-        return (
-            "\n".join(threads)
-            + "\n" * bool(threads)
-            + "\n".join(
-                f"{str(way):22} {1e3 * self.seconds[way]:8.1f} ms  {self.gain(way):5.2f} times float32"
-                for way in sorted(self.seconds, key=self.seconds.get)
-            )
-        )
+        for way, seconds in sorted(self.seconds.items(), key=lambda item: item[1]):
+            times = f"{self.gain(way):5.2f} times float32"
+            lines.append(f"{str(way):22} {1e3 * seconds:8.1f} ms  {times}")
+        return "\n".join(lines)
 
 
 def settings(device: torch.device, *, exact: bool = False, compile: bool = False) -> list[Setting]:
