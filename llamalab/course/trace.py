@@ -8,7 +8,7 @@ all later differences are its children. On the way back (way_back.py) the order 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
@@ -16,9 +16,9 @@ from torch import nn
 from llamalab.config import LlamaConfig
 from llamalab.course.way_back import Returned, first_difference, way_back
 from llamalab.layers import KVCache
-from llamalab.model import Llama
+from llamalab.model import Llama, Parts
 
-PARTS = ("rms_norm", "apply_rope", "attention", "swiglu")
+PART_NAMES = tuple(field.name for field in fields(Parts))
 
 
 @dataclass(frozen=True)
@@ -79,33 +79,25 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
         return call
 
     for path, module in model.named_modules():
-        if path and not isinstance(module, nn.ModuleList) and path != "tok_embeddings":
+        if path and not isinstance(module, nn.ModuleList):
             hooks.append(module.register_forward_hook(listen(path)))
-        for part in PARTS:
+        for part in PART_NAMES:
             if part in vars(module):
                 originals.append((module, part, vars(module)[part]))
                 name = f"{path}.{part}" if path else part
                 setattr(module, part, wrapped(name, vars(module)[part], [0]))
-    embed = model._embed
-    model._embed = lambda tokens: _note(steps, "tok_embeddings", embed(tokens))
     try:
         yield
     finally:
-        del model._embed
         for hook in hooks:
             hook.remove()
         for module, part, original in originals:
             setattr(module, part, original)
 
 
-def _note(steps: list[Step], name: str, value: torch.Tensor) -> torch.Tensor:
-    steps.append(Step(name, value.detach().clone()))
-    return value
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found: `step` names the first step that differs ("" if none does), `layer`
+    """What `first_difference` found: `step` names the first step that differs ("" if none does), `layer`
     its layer (None outside the layers), `index` where in its tensor the first difference stands,
     `position` which token that is, `size` the largest difference in that step."""
 
@@ -139,7 +131,7 @@ class Comparison:
         return f"<div role='status' style='{style}'>{escape(repr(self))}</div>"
 
 
-def compare(
+def first_difference(
     theirs: Llama, ours: Llama, tokens: torch.Tensor, *, rtol: float = 1e-4, atol: float = 1e-5
 ) -> Comparison:
     """The first step in which two models of one shape differ on the same tokens: read at once,

@@ -8,7 +8,7 @@ from llamalab.config import LlamaConfig
 from llamalab.course import mine
 from llamalab.course.catalogue import find
 from llamalab.course.engine import answers, source
-from llamalab.course.trace import compare, fresh_pair, trace
+from llamalab.course.trace import first_difference, fresh_pair, trace
 from llamalab.layers import KVCache
 from llamalab.model import Llama, Parts
 from tests.course.engine.learner import cell
@@ -34,7 +34,7 @@ def late_slip(x, cos, sin):
 
 def test_equal_models_agree_in_every_step():
     theirs, ours, tokens = fresh_pair(TINY, Parts())
-    found = compare(theirs, ours, tokens)
+    found = first_difference(theirs, ours, tokens)
     assert found.same and found.agreed == found.steps == len(trace(ours, tokens))
     assert "agree" in repr(found)
 
@@ -50,13 +50,13 @@ def test_equal_models_agree_in_every_step():
     ],
 )  # fmt: skip
 def test_a_broken_part_is_found(parts, step, position):
-    found = compare(*fresh_pair(TINY, parts))
+    found = first_difference(*fresh_pair(TINY, parts))
     assert (found.step, found.position, found.layer) == (step, position, 0)
     assert found.size > 0 and step in repr(found) and f"position {position}" in repr(found)
 
 
 def test_a_rope_that_ignores_its_positions_is_found_behind_a_cache():
-    found = compare(*fresh_pair(TINY, Parts(apply_rope=starts_at_zero)))
+    found = first_difference(*fresh_pair(TINY, Parts(apply_rope=starts_at_zero)))
     assert found.step == "layers.0.attention.apply_rope (q)" and found.position == 8
     assert "behind a cache of 8" in repr(found)
 
@@ -67,7 +67,7 @@ def test_a_broken_weight_is_found(layer, name):
     theirs, ours, tokens = fresh_pair(TINY, Parts())
     with torch.no_grad():
         theirs.get_parameter(f"layers.{layer}.{name}.weight")[5] += 1.0
-    found = compare(theirs, ours, tokens)
+    found = first_difference(theirs, ours, tokens)
     assert found.layer == layer
     part = "feed_forward.swiglu" if "w3" in name else name
     assert found.step == f"layers.{layer}.{part}"
@@ -148,14 +148,14 @@ def test_errors_none_and_shapes_are_said():
     def raises(x, cos, sin):
         return x @ torch.zeros(7, 7)
 
-    found = compare(*fresh_pair(TINY, Parts(apply_rope=raises)))
+    found = first_difference(*fresh_pair(TINY, Parts(apply_rope=raises)))
     assert "RuntimeError" in found.says and found.step.endswith("apply_rope (q)")
-    found = compare(*fresh_pair(TINY, Parts(swiglu=lambda *a: None)))
+    found = first_difference(*fresh_pair(TINY, Parts(swiglu=lambda *a: None)))
     assert "return" in found.says
-    found = compare(*fresh_pair(TINY, Parts(rms_norm=lambda x, w, eps: x[:, 1:] * w)))
+    found = first_difference(*fresh_pair(TINY, Parts(rms_norm=lambda x, w, eps: x[:, 1:] * w)))
     assert "(2, 23, 96), and should be (2, 24, 96)" in found.says
     nan = Parts(rms_norm=lambda x, w, eps: layers.rms_norm(x, w, eps) * float("nan"))
-    assert compare(*fresh_pair(TINY, nan)).step == "layers.0.attention_norm.rms_norm"
+    assert first_difference(*fresh_pair(TINY, nan)).step == "layers.0.attention_norm.rms_norm"
 
 
 def test_a_traced_model_is_as_it_was():
@@ -164,7 +164,7 @@ def test_a_traced_model_is_as_it_was():
     trace(model, tokens)
     assert torch.equal(model(tokens), before)
     block = model.layers[0].attention
-    assert block.apply_rope is layers.apply_rope and "_embed" not in vars(model)
+    assert block.apply_rope is layers.apply_rope
     assert not any(module._forward_hooks for module in model.modules())
 
 
@@ -172,7 +172,7 @@ def test_two_shapes_are_refused():
     other = Llama(LlamaConfig.from_name("tales"))
     _, ours, tokens = fresh_pair(TINY, Parts())
     with pytest.raises(ValueError, match="shapes"):
-        compare(other, ours, tokens)
+        first_difference(other, ours, tokens)
 
 
 # -- the learner's own ------------------------------------------------------------------------
