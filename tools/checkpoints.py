@@ -83,7 +83,7 @@ def pretrain(work: Path, data: Path) -> None:
         batch = torch.randint(3, CONFIG.vocab_size, (16, CONFIG.max_seq_len + 1))
         found = fastest(Llama(CONFIG).to(device), batch)
         print(found, flush=True)
-        train = TrainConfig(steps=STEPS, lr=PEAK_RATE, eval_every=100, **asdict(found.way))
+        train = TrainConfig(steps=STEPS, lr=PEAK_RATE, eval_every=100, **asdict(found.setting))
         plan = Plan(
             train=train, batch_size=16, seq_len=CONFIG.max_seq_len, seed=SEED,
             save_every=100, hold_out=0.01,

@@ -1,6 +1,7 @@
 """What `llamalab train` makes of its options: a new run, or one that is resumed."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -44,15 +45,11 @@ def begun(given: dict, asked: set[str], device):
         raise ValueError("--lines is about the files of --text, and there are none")
     check(given["out"], config, plan)
     documents, tokenizer = _texts(given, config.vocab_size)
-    tried = ""
-    if given["dtype"] is None and not given["compile"] and not distributed.launched():
-        config = replace(config, vocab_size=tokenizer.vocab_size)
-        way, tried = _fastest(config, plan, device)
-        plan = replace(plan, train=replace(plan.train, dtype=way.dtype, matmul=way.matmul))
-    run = begin(given["out"], config, plan, documents, tokenizer=tokenizer, device=device)
-    if tried:
-        typer.echo(f"forward and backward of one batch, each way tried here:\n{tried}", err=True)
-    return run
+    open_ = given["dtype"] is None and not given["compile"] and not distributed.launched()
+    return begin(
+        given["out"], config, plan, documents, tokenizer=tokenizer, device=device,
+        choose=partial(_fastest, device) if open_ else None, watch_threads=True,
+    )  # fmt: skip
 
 
 def resumed(out: Path, asked: set[str], device):
@@ -66,11 +63,11 @@ def resumed(out: Path, asked: set[str], device):
             f"a resumed run is the same run, and run.json in {out} says what that is: leave out "
             f"{options}, or start another run"
         )
-    return resume(out, device=device)
+    return resume(out, device=device, watch_threads=True)
 
 
-def _fastest(config, plan, device) -> tuple:
-    """The way that is fastest here, found by trying each on one batch, and the table of all."""
+def _fastest(device, config, plan):
+    """The plan with what is fastest here, found by trying each setting on one batch."""
     import torch
 
     from llamalab.model import Llama
@@ -78,7 +75,9 @@ def _fastest(config, plan, device) -> tuple:
 
     rows = torch.randint(0, config.vocab_size, (plan.batch_size, plan.seq_len + 1))
     found = fastest(Llama(config).to(device), rows)
-    return found.way, str(found)
+    typer.echo(f"forward and backward of one batch, each setting tried here:\n{found}", err=True)
+    recipe = replace(plan.train, dtype=found.setting.dtype, matmul=found.setting.matmul)
+    return replace(plan, train=recipe, threads=found.threads)
 
 
 def _texts(given: dict, vocab_size: int):

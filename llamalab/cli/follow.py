@@ -12,7 +12,7 @@ import typer
 def say_the_start(run, resume: bool) -> None:
     """What is trained on what. A resumed run that has no checkpoint yet begins anew."""
     from llamalab.accounting import count_parameters
-    from llamalab.runs.autotune import Way
+    from llamalab.runs.autotune import Setting
     from llamalab.runtime import distributed
 
     plan, config = run.plan, run.config
@@ -26,12 +26,12 @@ def say_the_start(run, resume: bool) -> None:
     )
     device = next(run.model.parameters()).device
     tokens = plan.train.steps * plan.train.grad_accum_steps * plan.batch_size * plan.seq_len
-    way = Way(plan.train.dtype, plan.train.matmul, plan.train.compile)
-    wait = " (the first step takes a while)" * way.compile
+    setting = Setting(plan.train.dtype, plan.train.matmul, plan.train.compile)
+    wait = " (the first step takes a while)" * setting.compile
     typer.echo(
         f"{count_parameters(config)['total']:,} parameters {where}; "
         f"{tokens:,} tokens to see, {len(run.batches.tokens):,} in the text\n"
-        f"on {device}{several}, {way}{wait}",
+        f"on {device}{several}, {setting}{wait}",
         err=True,
     )
 
@@ -56,6 +56,8 @@ def follow(run) -> None:
                 refresh=False,
             )
             bar.update()
+            if run.news:
+                bar.write(run.news, file=sys.stderr)
             if record.val_loss is not None and distributed.rank() == 0:
                 bar.write(
                     f"step {record.step:>6}  loss {record.loss:.3f}  validation "

@@ -121,7 +121,9 @@ def write(
     for number, shard in enumerate(shards, 1):
         file = f"model-{number:05}-of-{len(shards):05}.safetensors"
         file = file if len(shards) > 1 else "model.safetensors"
-        tensors = {str(names.hf_name(name)): _to_hf(model.config, name, weights[name]) for name in shard}
+        tensors = {
+            str(names.hf_name(name)): _to_hf(model.config, name, weights[name]) for name in shard
+        }
         with atomic_write(folder / file) as part:
             save_file(tensors, part, metadata={"format": "pt"})
         files.add(file)

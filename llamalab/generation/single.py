@@ -34,8 +34,10 @@ def generate(
     temperature 0 is greedy. `generator` lives on the model's device; the same seed gives the same
     ids. ValueError for options out of range, an empty prompt, and more than the context holds.
     """
-    options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "stop_ids": stop_ids,
-               "repetition_penalty": repetition_penalty, "generator": generator}  # fmt: skip
+    options: dict[str, Any] = {
+        "temperature": temperature, "top_k": top_k, "top_p": top_p, "stop_ids": stop_ids,
+        "repetition_penalty": repetition_penalty, "generator": generator,
+    }  # fmt: skip
     return next(generate_samples(model, ids, max_new_tokens, 1, **options))
 
 

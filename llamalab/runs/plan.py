@@ -15,8 +15,9 @@ from llamalab.runtime.json_files import read_json, write_json
 class Plan:
     """What a run is, in numbers that go into run.json. `batch_size` rows of `seq_len` tokens are
     one micro-batch, over all processes. `by_document`: windows begin where documents do
-    (see `batches`). `save_every=0`: a checkpoint at the end alone. ValueError for a number that
-    makes no sense."""
+    (see `batches`). `save_every=0`: a checkpoint at the end alone. `threads`: those that torch
+    computes with on a CPU, at most; None leaves it alone. ValueError for a number that makes no
+    sense."""
 
     train: TrainConfig
     batch_size: int = 16
@@ -26,6 +27,7 @@ class Plan:
     hold_out: float = 0.05
     by_document: bool = True
     parallel: str = "ddp"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         from llamalab.runtime.distributed import MODES  # torch waits until there is a plan
@@ -37,6 +39,8 @@ class Plan:
             raise ValueError(f"seed={self.seed!r} must be a whole number of at most 63 bits")
         if type(self.hold_out) not in (int, float) or not 0 <= self.hold_out < 1:
             raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
+        if self.threads is not None and (type(self.threads) is not int or self.threads < 1):
+            raise ValueError(f"threads={self.threads!r} must be a whole number of at least 1")
         if self.parallel not in MODES:
             raise ValueError(f"parallel={self.parallel!r} must be one of {', '.join(MODES)}")
 

@@ -10,10 +10,8 @@
 read; everybody builds the same model from the same seed.
 """
 
-import json
-import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,11 +21,13 @@ from llamalab.accounting import memory_plan
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
+from llamalab.runs.log import log_step, shorten
 from llamalab.runs.plan import Plan, read_plan
 from llamalab.runs.text import batches_of, lay_out
 from llamalab.runtime import distributed
-from llamalab.runtime.files import atomic_write
+from llamalab.runtime.governor import ThreadGovernor
 from llamalab.runtime.json_files import Fields
+from llamalab.runtime.threads import wished_threads
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.batches import read_tokens, validation_batches
 from llamalab.training.loop import StepRecord, TrainState, train
@@ -37,9 +37,20 @@ VALIDATION_WINDOWS = 64
 
 
 class Run:
-    """A run that can be iterated: trains from where it stands, saves, and yields StepRecords."""
+    """A run that can be iterated: trains from where it stands, saves, and yields StepRecords.
 
-    def __init__(self, out: Path, config: LlamaConfig, plan: Plan, cut: int, device: torch.device):
+    watch_threads: look again at the number of threads when steps grow slow (`runtime.governor`).
+    Another number may round differently, so whoever compares runs to the bit leaves it off."""
+
+    def __init__(
+        self,
+        out: Path,
+        config: LlamaConfig,
+        plan: Plan,
+        cut: int,
+        device: torch.device,
+        watch_threads: bool = False,
+    ):
         self.out, self.config, self.plan = Path(out), config, plan
         _check_rows(plan)
         self.tokenizer = BPETokenizer.load(self.out / "tokenizer.model")
@@ -54,7 +65,7 @@ class Run:
         generator = torch.Generator().manual_seed(plan.seed)
         model = Llama(config, generator=generator)
         self.resumed = checkpoint.latest(self.out / "checkpoints")
-        state = TrainState(None)
+        state = TrainState()
         if self.resumed:
             notes = checkpoint.restore(self.resumed, model, state)
             held = Fields(self.resumed / "training.json", notes)
@@ -65,10 +76,29 @@ class Run:
             checkpoint.restore_optimizer(self.resumed, self.model, state)
         self.state = state
         self.stop = False  # set it, and the run saves and ends after the step
+        alone = device.type == "cpu" and not distributed.active() and not wished_threads()
+        self.watch_threads = watch_threads and alone
+        self.news: str | None = None  # what to tell the user of the last step, in a line
 
     def __iter__(self) -> Iterator[StepRecord]:
+        """Torch's number of threads is the plan's in between, or what the governor says."""
+        most = torch.get_num_threads()
+        threads = min(most, self.plan.threads or most)
+        governor = ThreadGovernor(most, threads) if self.watch_threads else None
+        try:
+            torch.set_num_threads(threads)
+            for record in self._steps():
+                if governor is not None:
+                    self.news = governor.after(record.seconds)
+                    torch.set_num_threads(governor.threads)
+                yield record
+        finally:
+            torch.set_num_threads(most)
+
+    def _steps(self) -> Iterator[StepRecord]:
+        log = self.out / "losses.jsonl"
         if distributed.rank() == 0:
-            _shorten(self.out / "losses.jsonl", self.state.step)
+            shorten(log, self.state.step)
         saved = self.state.step
         for record in train(
             self.model, self.batches, self.plan.train, validation=self.validation, state=self.state
@@ -77,7 +107,8 @@ class Run:
             due = self.plan.save_every and record.step % self.plan.save_every == 0
             due = due or stop or record.step == self.plan.train.steps
             if distributed.rank() == 0:
-                self._log(record, lasting=due)
+                with checkpoint.writing(log, self.out / "checkpoints"):
+                    log_step(log, record, lasting=due)
             if due:
                 self.save()
                 saved = record.step
@@ -100,16 +131,6 @@ class Run:
             notes={"position": self.batches.position},
         )
 
-    def _log(self, record: StepRecord, *, lasting: bool) -> None:
-        """Add a line; before a checkpoint, whose steps are not taken again, also to the disk."""
-        log = self.out / "losses.jsonl"
-        with checkpoint.writing(log, self.out / "checkpoints"):
-            with open(log, "a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps(asdict(record)) + "\n")
-                if lasting:
-                    file.flush()
-                    os.fsync(file.fileno())
-
 
 def begin(
     out: Path,
@@ -119,17 +140,21 @@ def begin(
     *,
     tokenizer: BPETokenizer,
     device: torch.device | str = "cpu",
+    choose: Callable[[LlamaConfig, Plan], Plan] | None = None,
+    watch_threads: bool = False,
 ) -> Run:
     """Make the folder and its token files. The last documents, about a share of
     plan.hold_out, are held back for validation. The model gets the tokenizer's vocabulary, so
-    that it can write no id that has no piece. Errors: see `check`."""
+    that it can write no id that has no piece. `choose` settles what is open in the plan, and takes
+    its time: it is asked once the text is known to be long enough. Errors: see `check`;
+    ValueError if the text is too short, and nothing is left behind then."""
     out, config = Path(out), replace(config, vocab_size=tokenizer.vocab_size)
     check(out, config, plan)
     distributed.barrier()  # everybody has looked before anything is there
     if distributed.rank() == 0:
-        lay_out(out, config, plan, documents, tokenizer)
+        lay_out(out, config, plan, documents, tokenizer, choose)
     distributed.barrier()
-    return resume(out, device=device)
+    return resume(out, device=device, watch_threads=watch_threads)
 
 
 def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
@@ -149,11 +174,11 @@ def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
         raise MemoryError(f"training takes more than there is. {memory.verdict}")
 
 
-def resume(out: Path, *, device: torch.device | str = "cpu") -> Run:
+def resume(out: Path, *, device: torch.device | str = "cpu", watch_threads: bool = False) -> Run:
     """The run in `out`, at its newest whole checkpoint, or at its start if there is none yet."""
     out = Path(out)
     config, plan, cut = read_plan(out)
-    return Run(out, config, plan, cut, torch.device(device))
+    return Run(out, config, plan, cut, torch.device(device), watch_threads)
 
 
 def _check_rows(plan: Plan) -> None:
@@ -162,20 +187,3 @@ def _check_rows(plan: Plan) -> None:
             f"a batch of {plan.batch_size} rows cannot be shared by {distributed.world_size()} "
             f"processes: their number must divide it"
         )
-
-
-def _shorten(log: Path, step: int) -> None:
-    """Forget the lines behind the checkpoint: those steps are taken again."""
-    if not log.exists():
-        return
-    lines = log.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if _step_of(line) <= step]
-    with atomic_write(log) as part:
-        part.write_text("".join(f"{k}\n" for k in kept), encoding="utf-8", newline="\n")
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")  # a line that a kill cut short

@@ -1,7 +1,7 @@
 """The text of a run: written once as tokens, its end held back for validation, cut into batches."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,12 @@ FAR = 2**24  # tokens, at most, that the cut for validation moves to find a docu
 
 
 def lay_out(
-    out: Path, config: LlamaConfig, plan: Plan, documents: Iterable, tokenizer: BPETokenizer
+    out: Path,
+    config: LlamaConfig,
+    plan: Plan,
+    documents: Iterable,
+    tokenizer: BPETokenizer,
+    choose: Callable[[LlamaConfig, Plan], Plan] | None,
 ) -> None:
     """The files of a run before its first step; none of them if the text will not do.
     ValueError says what is wrong with the text."""
@@ -29,6 +34,7 @@ def lay_out(
         tokens = read_tokens(files[1])
         cut = _cut_for_validation(tokens, plan, tokenizer.bos_id)
         batches_of(tokens[:cut], plan, tokenizer)  # is there enough text?
+        plan = choose(config, plan) if choose else plan
         write_plan(out, config, plan, cut)  # last: now it counts
     except BaseException:
         with contextlib.suppress(OSError):  # what went wrong first is what is told
