@@ -7,8 +7,10 @@ import weakref
 import pytest
 import torch
 
-from llamalab.generation import generate, generate_batch
+from llamalab.config import LlamaConfig
+from llamalab.generation import generate, generate_batch, generate_samples
 from llamalab.layers import KVCache
+from llamalab.model import Llama
 from llamalab.sampling import probabilities
 
 PROMPTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7], [9, 3, 2]]
