@@ -148,7 +148,7 @@ def fault(task: Task, what: str, error: BaseException) -> Result:
     frame = traceback.extract_tb(error.__traceback__)[-1:]
     place = f" ({frame[0].filename.rsplit('/', 1)[-1]}, line {frame[0].lineno})" if frame else ""
     says = f"{what} stopped with {one_line(error)}{place}. Your answer has not been judged, and "
-    says += f"nothing is wrong with it that we know of. Please report this, with the name "
+    says += "nothing is wrong with it that we know of. Please report this, with the name "
     return fail(task, "fault", says + f"of the exercise, {task.name}.")
 
 
@@ -217,7 +217,9 @@ def no_way_back(function: Callable, error: BaseException) -> str:
 
 def _line(function: Callable, error: BaseException) -> str:
     own = own_frames(function, error)
-    return f" It is line {own[-1].lineno}: `{own[-1].line.strip()}`." if own and own[-1].line else ""
+    return (
+        f" It is line {own[-1].lineno}: `{own[-1].line.strip()}`." if own and own[-1].line else ""
+    )
 
 
 def used_autograd(how: str) -> str:
