@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llamalab.course.engine.calls import Outcome, outcomes, silence
+from llamalab.course.engine.calls import Outcome, each_outcome, silence
 from llamalab.course.engine.task import Task
 
 
@@ -19,10 +19,9 @@ def recognise(task: Task, got: list[Outcome], *, gradients: bool = False) -> Rec
     if all(outcome.error is not None for outcome in got):
         return None  # that two answers both crash does not make them the same
     for misconception in task.misconceptions:
-        with silence():
-            theirs = outcomes(task, misconception.wrong, gradients=gradients)
-        if len(theirs) == len(got) and all(
-            a.alike(b, **task.tolerance) for a, b in zip(got, theirs, strict=True)
-        ):
+        theirs = each_outcome(task, misconception.wrong, gradients=gradients)
+        with silence():  # one outcome at a time: most differ on the first probe
+            same = all(a.alike(b, **task.tolerance) for a, b in zip(got, theirs, strict=False))
+        if same:
             return Recognised(misconception.name, misconception.says)
     return None

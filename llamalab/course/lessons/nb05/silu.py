@@ -115,8 +115,8 @@ def exp_over_one_plus_exp(x):
 
 @wrong(
     "You wrote the sigmoid out with exp(-x). At x = -12 that is past the end of float16, so a "
-    "small number becomes 0; and where it is infinite, in any dtype, the way back multiplies 0 "
-    "by infinity, and the gradient is nan."
+    "small number becomes 0 (a clamp that suits float32 comes too late there); and where it is "
+    "infinite, in any dtype, the way back multiplies 0 by infinity, and the gradient is nan."
 )
 def exp_of_minus_x(x):
     return x / (1 + torch.exp(-x))
@@ -185,14 +185,6 @@ def absolute_exponent(x):
 )
 def clamps_the_exponent_at_ten(x):
     return x / (1 + torch.exp((-x).clamp(max=10)))
-
-
-@wrong(
-    "Your clamp keeps float32's exponential finite. In float16 it is infinite from 11 on, so at "
-    "x = -12 a small number still becomes 0. `torch.sigmoid` is safe in every dtype."
-)
-def clamps_the_exponent_at_eighty(x):
-    return x / (1 + torch.exp((-x).clamp(max=80)))
 
 
 @wrong(
@@ -300,6 +292,40 @@ def squeezes(x):
 def flattens_by_view(x):
     flat = x.view(-1)
     return (flat * torch.sigmoid(flat)).view(x.shape)
+
+
+@wrong(
+    "The values are right and the slope is not: with the sigmoid detached only the road through x "
+    "in front is left. At x = -1 the slope is 0.072; yours is 0.269."
+)
+def sigmoid_detached(x):
+    return x * torch.sigmoid(x.detach())
+
+
+@wrong(
+    "The values are right and the slope is not: you detached the x in front, so only the road "
+    "through the sigmoid is left."
+)
+def x_in_front_detached(x):
+    return x.detach() * torch.sigmoid(x)
+
+
+@wrong(
+    "The values are right, but nothing can be learned through them: the result was cut off "
+    "(`detach`, `.data` or `no_grad`)."
+)
+def result_detached(x):
+    return (x * torch.sigmoid(x)).detach()
+
+
+@wrong(
+    "`torch.where` works out both of its cases for every number. The one that is not chosen gets "
+    "a gradient of 0, times an infinite slope: nan. Make the exponent safe before it is "
+    "exponentiated, with `-x.abs()`, say."
+)
+def two_cases_with_where(x):
+    right, left = x / (1 + torch.exp(-x)), x * torch.exp(x) / (1 + torch.exp(x))
+    return torch.where(x >= 0, right, left)
 
 
 EXERCISE = Exercise(

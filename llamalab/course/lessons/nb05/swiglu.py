@@ -368,6 +368,85 @@ def turns_x_by_T(x, w1, w2, w3):
     return w2 @ (F.silu(w1 @ x.T) * (w3 @ x.T))
 
 
+def _answer(x, w1, w2, w3, *, gate_x=None, up_x=None):
+    """The right answer, with a copy of x of their own for the two branches."""
+    gate = (x if gate_x is None else gate_x) @ w1.T
+    return (F.silu(gate) * ((x if up_x is None else up_x) @ w3.T)) @ w2.T
+
+
+@wrong(
+    "The values are right, but w1 was cut off (`.data` or `detach`, or a fresh Linear that took "
+    "over its numbers): the gate would never learn."
+)
+def w1_cut_off(x, w1, w2, w3):
+    return _answer(x, w1.detach(), w2, w3)
+
+
+@wrong(
+    "The values are right, but w2 was cut off (`.data` or `detach`, or a fresh Linear that took "
+    "over its numbers): the way down would never learn."
+)
+def w2_cut_off(x, w1, w2, w3):
+    return _answer(x, w1, w2.detach(), w3)
+
+
+@wrong(
+    "The values are right, but w3 was cut off (`.data` or `detach`, or a fresh Linear that took "
+    "over its numbers): the way up would never learn."
+)
+def w3_cut_off(x, w1, w2, w3):
+    return _answer(x, w1, w2, w3.detach())
+
+
+@wrong(
+    "You wrapped the weights in new Parameters. They have the same numbers, and the gradient ends "
+    "in the wrappers: the model's own weights would never learn. Use the tensors as they come."
+)
+def wraps_the_weights_anew(x, w1, w2, w3):
+    return _answer(x, w1.detach(), w2.detach(), w3.detach())
+
+
+@wrong(
+    "The values are right, but x was detached on the road through the gate: layers below learn "
+    "only what the value road tells them."
+)
+def x_cut_off_at_the_gate(x, w1, w2, w3):
+    return _answer(x, w1, w2, w3, gate_x=x.detach())
+
+
+@wrong(
+    "The values are right, but x was detached on the road through w3: layers below learn only what "
+    "the gate road tells them."
+)
+def x_cut_off_at_the_value(x, w1, w2, w3):
+    return _answer(x, w1, w2, w3, up_x=x.detach())
+
+
+@wrong(
+    "The values are right, but the gate was made without gradient (`detach` or `no_grad`): w1 "
+    "would never learn, and x has lost one of its two roads."
+)
+def gate_cut_off(x, w1, w2, w3):
+    return _answer(x, w1.detach(), w2, w3, gate_x=x.detach())
+
+
+@wrong(
+    "The values are right, but the value was made without gradient (`detach` or `no_grad`): w3 "
+    "would never learn, and x has lost one of its two roads."
+)
+def value_cut_off(x, w1, w2, w3):
+    return _answer(x, w1, w2, w3.detach(), up_x=x.detach())
+
+
+@wrong(
+    "The values are right, but the sigmoid inside the gate was detached: of SiLU's slope only the "
+    "first term is left, 0.269 for 0.072 at -1."
+)
+def sigmoid_cut_off(x, w1, w2, w3):
+    gate = x @ w1.T
+    return (gate * torch.sigmoid(gate.detach()) * (x @ w3.T)) @ w2.T
+
+
 EXERCISE = Exercise(
     name="swiglu",
     title="SwiGLU",

@@ -504,6 +504,7 @@ EXERCISE = Exercise(
     reference=_swiglu_backward_reference,
     probes=_swiglu_backward_probes,
     misconceptions=wrong.all,
+    no_autograd=True,
     hints=(
         "Walk back along the road: w2, then the product, then SiLU, then w1 and w3. Name what "
         "each step was given on the way out; you need gate, up and silu(gate) again.",

@@ -429,6 +429,51 @@ def calls_the_feed_forward_layer_again(x, attention_norm, attention, ffn_norm, f
     return h + feed_forward(ffn_norm(h))
 
 
+@wrong(
+    "The values are right, but x was detached in the first sum: the short way back, for which the "
+    "sum is there, is cut, and gradients must squeeze through attention."
+)
+def first_sum_cut_off(x, attention_norm, attention, ffn_norm, feed_forward):
+    h = x.detach() + attention(attention_norm(x))
+    return h + feed_forward(ffn_norm(h))
+
+
+@wrong(
+    "The values are right, but h was detached in the second sum: the short way back is cut, and "
+    "attention learns only what comes through the feed-forward layer."
+)
+def second_sum_cut_off(x, attention_norm, attention, ffn_norm, feed_forward):
+    h = x + attention(attention_norm(x))
+    return h.detach() + feed_forward(ffn_norm(h))
+
+
+@wrong(
+    "The values are right, but attention was cut off (`no_grad`, `detach` or `.data`): neither it "
+    "nor its norm would ever learn."
+)
+def attention_cut_off(x, attention_norm, attention, ffn_norm, feed_forward):
+    h = x + attention(attention_norm(x.detach()))
+    return h + feed_forward(ffn_norm(h))
+
+
+@wrong(
+    "The values are right, but the feed-forward layer was cut off (`no_grad`, `detach` or "
+    "`.data`): neither it nor its norm would ever learn."
+)
+def feed_forward_cut_off(x, attention_norm, attention, ffn_norm, feed_forward):
+    h = x + attention(attention_norm(x))
+    return h + feed_forward(ffn_norm(h.detach()))
+
+
+@wrong(
+    "The values are right, but the block was run under `no_grad`: nothing in it would ever learn."
+)
+def everything_cut_off(x, attention_norm, attention, ffn_norm, feed_forward):
+    with torch.no_grad():
+        h = x + attention(attention_norm(x))
+        return h + feed_forward(ffn_norm(h))
+
+
 EXERCISE = Exercise(
     name="block",
     title="The block",

@@ -198,7 +198,9 @@ def one_layer_for_all(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size
     "over, and above 2^53 it would drop digits. `//` between whole numbers gives a whole number."
 )
 def comes_out_as_a_float(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied):
-    return float(count_llama(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied))
+    return _counted(
+        dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied, layers=float(n_layers)
+    )
 
 
 @wrong(
