@@ -6,13 +6,22 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 
-from llamalab.course.figures.figure import COLOURS, Figure, figure
-from llamalab.course.figures.live import Live
+from llamalab.course.figures import (
+    Figure,
+    Live,
+    Slider,
+    arrow,
+    blank,
+    claim,
+    explorer,
+    figure,
+    label_lines,
+    note,
+    palette,
+)
 
-GATE, UP, STREAM, PRODUCT = COLOURS[1], COLOURS[2], COLOURS[0], COLOURS[3]
-QUIET = "#767676"  # what is only there to compare with
 BENDS = {"ReLU": torch.relu, "GELU": F.gelu, "SiLU": F.silu}
-LINES = {"ReLU": (":", QUIET), "GELU": ("--", UP), "SiLU": ("-", GATE)}
+LINES = {"ReLU": (":", palette.FAINT), "GELU": ("--", palette.BLUE), "SiLU": ("-", palette.GATE)}
 UNCHANGED = 1.2784645  # the gate at which silu(gate) is 1
 
 
@@ -45,27 +54,21 @@ def bends() -> Figure:
             if name == "ReLU":
                 slope[200] = float("nan")  # a jump, not a slant
             right.plot(x, slope, linestyle=style, color=colour, linewidth=2.2)
-        left.set(xlim=(-5, 5), ylim=(-0.6, 3))
-        left.set_ylabel("what comes out")
-        right.set(xlim=(-5, 5), ylim=(-0.25, 1.25))
-        right.set_ylabel("slope there")
+        left.set(xlim=(-5, 5), ylim=(-0.6, 3), ylabel="what comes out")
+        right.set(xlim=(-5, 5), ylim=(-0.25, 1.25), ylabel="slope there")
         for axes in fig.axes:
             axes.set_xlabel("number that goes in")
-        _say(left, "ReLU", (-3.6, 0.12), QUIET)
-        _say(left, "GELU", (0.15, 1.25), UP, to=(0.95, F.gelu(torch.tensor(0.95)).item()))
-        _say(left, "SiLU", (1.9, 0.6), GATE, to=(1.2, F.silu(torch.tensor(1.2)).item()))
-        _say(left, "dips to -0.28", (-4.8, -0.52), GATE, to=(-1.28, -0.28))
-        right.axvspan(-5, 0, ymax=0.167, color=QUIET, alpha=0.13)
-        _say(right, "ReLU: slope 0,\nnothing is learned", (-4.8, 0.16), QUIET)
-        _say(right, "GELU", (0.1, 1.15), UP)
-        _say(right, "SiLU", (2.9, 0.88), GATE, to=(3.2, 1.07))
+        colours = {name: colour for name, (_, colour) in LINES.items()}
+        note(left, -3.5, 0.16, "ReLU", colour=colours["ReLU"])
+        claim(
+            left, "GELU dips to -0.17", at=(-0.75, -0.17), to=(-2.6, 0.75), colour=colours["GELU"]
+        )
+        claim(left, "SiLU to -0.28", at=(-1.28, -0.28), to=(-3.3, -0.47), colour=colours["SiLU"])
+        right.axvspan(-5, 0, ymax=1 / 6, color=palette.FAINT, alpha=0.15, linewidth=0)
+        note(right, -2.6, 0.3, "ReLU's slope is 0:\nnothing is learned here", colour=palette.FAINT)
+        claim(right, "GELU", at=(0.9, 1.1), to=(-1.2, 1.15), colour=colours["GELU"])
+        claim(right, "SiLU", at=(3.0, 1.087), to=(3.2, 0.82), colour=colours["SiLU"])
     return fig
-
-
-def _say(axes, text: str, at: tuple, colour: str, *, to: tuple | None = None, **more) -> None:
-    """Words in the picture, in the colour of what they are about; with a thin line to it."""
-    arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.8} if to else None
-    axes.annotate(text, xy=to or at, xytext=at, color=colour, arrowprops=arrow, **more)
 
 
 def layer_by_hand(x: Sequence[float], w1, w2, w3) -> Figure:
@@ -86,23 +89,21 @@ def layer_by_hand(x: Sequence[float], w1, w2, w3) -> Figure:
     )
     with figure(caption, alt=alt, width=8.4, height=3.0) as fig:
         axes = fig.axes
-        axes.set(xlim=(0, 10.2), ylim=(0, 4))
-        axes.axis("off")
-        _column(axes, 0.6, 2.0, x, "x", STREAM)
-        _column(axes, 2.9, 3.1, gate, "gate = W₁ x", GATE)
-        _column(axes, 5.2, 3.1, passed, "SiLU(gate)", GATE)
-        _column(axes, 2.9, 0.9, up, "value = W₃ x", UP)
-        _column(axes, 7.3, 2.0, passed * up, "product", PRODUCT)
-        _column(axes, 9.5, 2.0, out, "y", STREAM)
+        blank(axes, 10.2, 4)
+        _column(axes, 0.6, 2.0, x, "x", palette.RESIDUAL)
+        _column(axes, 2.9, 3.1, gate, "gate = W₁ x", palette.GATE)
+        _column(axes, 5.2, 3.1, passed, "SiLU(gate)", palette.GATE)
+        _column(axes, 2.9, 0.9, up, "value = W₃ x", palette.UP)
+        _column(axes, 7.3, 2.0, passed * up, "product", palette.RESIDUAL)
+        _column(axes, 9.5, 2.0, out, "y", palette.RESIDUAL)
         for start, end, words in (
             ((1.1, 2.2), (2.35, 3.0), "W₁"), ((1.1, 1.8), (2.35, 1.0), "W₃"),
             ((3.5, 3.1), (4.6, 3.1), "bend"), ((5.8, 2.9), (6.7, 2.2), ""),
             ((3.5, 0.9), (6.7, 1.8), "⊙"), ((7.9, 2.0), (8.95, 2.0), "W₂"),
         ):  # fmt: skip
-            arrow = {"arrowstyle": "-|>", "color": QUIET, "linewidth": 1.4}
-            axes.annotate("", xy=end, xytext=start, arrowprops=arrow)
-            middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.18)
-            axes.text(*middle, words, color="black", ha="center", fontsize=11)
+            arrow(axes, start, end, palette.FAINT)
+            middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.2
+            note(axes, *middle, words, colour=palette.INK, size=11)
     return fig
 
 
@@ -112,21 +113,18 @@ def _numbers(values: torch.Tensor) -> str:
 
 def _column(axes, x: float, y: float, values: torch.Tensor, name: str, colour: str) -> None:
     """Numbers under one another in boxes, whose filling is as strong as the number is large."""
+    from matplotlib.patches import Rectangle
+
     tall = 0.5
     top = y + tall * len(values) / 2
     for row, value in enumerate(values.tolist()):
         low = top - tall * (row + 1)
-        strength = min(1.0, abs(value) / 6) * 0.55
-        box = {"edgecolor": colour, "linewidth": 1.4}
-        axes.add_patch(_rectangle(x - 0.5, low, 1.0, tall, facecolor=(colour, strength), **box))
-        axes.text(x, low + tall / 2, f"{value:.2f}", ha="center", va="center", color="black")
-    axes.text(x, top + 0.12, name, ha="center", color=colour, fontsize=10, fontweight="bold")
-
-
-def _rectangle(x: float, y: float, width: float, height: float, **style):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x, y), width, height, **style)
+        face = (colour, min(1.0, abs(value) / 6) * 0.5)
+        axes.add_patch(
+            Rectangle((x - 0.5, low), 1.0, tall, facecolor=face, edgecolor=colour, linewidth=1.4)
+        )
+        note(axes, x, low + tall / 2, f"{value:.2f}", colour=palette.INK, size=10)
+    note(axes, x, top + 0.22, name, colour=palette.INK, size=10)
 
 
 def gated(gate: float, value: float) -> float:
@@ -158,61 +156,43 @@ def gate_figure(gate: float, value: float) -> Figure:
     )
     reach = max(4.0, abs(value))
     tall = max(1.08 * 3 * reach, 1.15 * abs(gated(gate, value)), 4.0)
-    with figure(caption, alt=alt, width=7.0, height=3.8) as fig:
+    ends = [-reach, reach]
+    lines = (
+        ("passes unchanged, y = x", UNCHANGED, palette.INK, "--", 1.5),
+        ("gate -1", -1.0, palette.FAINT, "-", 1.0),
+        ("gate 3", 3.0, palette.FAINT, "-", 1.0),
+        (f"your gate, {gate:.1f}", gate, palette.GATE, "-", 3.0),
+    )
+    with figure(caption, alt=alt, width=7.4, height=3.6) as fig:
         axes = fig.axes
-        axes.set(xlim=(-reach, 1.45 * reach), ylim=(-tall, tall))
-        ends = [-reach, reach]
-        axes.plot(ends, ends, "--", color="black", linewidth=1.4)
-        for name, other in (("unchanged, y = x", UNCHANGED), ("gate -1", -1.0), ("gate 3", 3.0)):
-            colour = "black" if other == UNCHANGED else QUIET
-            if other != UNCHANGED:
-                axes.plot(ends, [gated(other, v) for v in ends], color=QUIET, linewidth=1)
-            if abs(gated(other, reach) - gated(gate, reach)) > 0.12 * tall:
-                _say(axes, name, (1.02 * reach, gated(other, reach)), colour, va="center")
-        axes.plot(ends, [gated(gate, v) for v in ends], color=GATE, linewidth=3)
-        end = max(-0.95 * tall, min(0.95 * tall, gated(gate, reach)))
-        strong = {"va": "center", "fontweight": "bold"}
-        _say(axes, f"your gate, {gate:.1f}", (1.02 * reach, end), GATE, **strong)
-        point = (value, gated(gate, value))
-        axes.plot([value, value], [0, point[1]], color=UP, linewidth=1.2)
-        axes.plot(*point, "o", color=UP, markersize=9)
-        axes.set_xlabel("value (w3 x)")
-        axes.set_ylabel("what passes")
+        for _, at, colour, style, width in lines:
+            line = [gated(at, v) for v in ends]
+            axes.plot(ends, line, linestyle=style, color=colour, linewidth=width)
+        passes = gated(gate, value)
+        axes.plot([value, value], [0, passes], color=palette.UP, linewidth=1.5)
+        axes.plot(
+            [value], [passes], "o", color=palette.UP, markeredgecolor=palette.INK, markersize=9
+        )
+        axes.set(xlim=ends, ylim=(-tall, tall), xlabel="value (w3 x)", ylabel="what passes")
+        heights = [max(-tall, min(tall, gated(at, reach))) for _, at, *_ in lines]
+        label_lines(axes, [(reach, y, name, c) for y, (name, _, c, *_) in zip(heights, lines)])
     return fig
 
 
 def gate_explorer(gate: float = 2.0, value: float = -1.0) -> Live:
-    """Move the gate and the value, and see what passes. The widget has `.gate`, `.value_slider`
-    and `.words`. ValueError for a number that the sliders do not reach."""
+    """Move the gate and the value, and see what passes. The widget has `.gate`, `.value` and
+    `.words`. ValueError for a number that the sliders do not reach."""
     for name, number in (("gate", gate), ("value", value)):
         if not -10 <= number <= 10:
             raise ValueError(f"{name}={number} is not between -10 and 10")
-
-    def make():
-        import ipywidgets
-
-        wide = ipywidgets.Layout(width="26em")
-        gates = ipywidgets.FloatSlider(
-            gate, min=-10, max=10, step=0.1, description="gate", layout=wide
-        )
-        values = ipywidgets.FloatSlider(
-            value, min=-10, max=10, step=0.1, description="value", layout=wide
-        )
-        words, picture = ipywidgets.Label(), ipywidgets.HTML()
-
-        def draw(change=None) -> None:
-            words.value = gate_words(gates.value, values.value)
-            picture.value = gate_figure(gates.value, values.value)._repr_html_()
-
-        gates.observe(draw, "value")
-        values.observe(draw, "value")
-        draw()
-        box = ipywidgets.VBox([gates, values, words, picture])
-        box.gate, box.value_slider, box.words, box.picture = gates, values, words, picture
-        return box
-
-    still, words = gate_figure(gate, value), gate_words(gate, value)
-    return Live(f"<p>{words}</p>{still._repr_html_()}", words, make)
+    return explorer(
+        [
+            Slider("gate", float(gate), -10.0, 10.0, 0.1),
+            Slider("value", float(value), -10.0, 10.0, 0.1),
+        ],
+        picture=gate_figure,
+        words=gate_words,
+    )
 
 
 def by_seed(losses: Mapping[str, Sequence[float]], caption: str) -> Figure:
@@ -225,17 +205,16 @@ def by_seed(losses: Mapping[str, Sequence[float]], caption: str) -> Figure:
     with figure(caption, alt=alt, width=7.4, height=1.0 + 0.55 * len(losses)) as fig:
         axes = fig.axes
         for row, (name, seeds) in enumerate(losses.items()):
-            axes.plot(seeds, [row] * len(seeds), "o", color=STREAM, alpha=0.75, markersize=6)
-            axes.plot([means[name]] * 2, [row - 0.3, row + 0.3], color=GATE, linewidth=3)
-            mean = {"color": GATE, "va": "bottom", "fontsize": 9}
-            axes.text(means[name], row - 0.32, f" {means[name]:.3f}", **mean)
-        for seed in zip(*losses.values(), strict=True):
-            axes.plot(seed, rows, color=STREAM, alpha=0.35, linewidth=0.8, zorder=0)
+            axes.plot(seeds, [row] * len(seeds), "o", color=palette.LOSS, alpha=0.75, markersize=6)
+            axes.plot([means[name]] * 2, [row - 0.3, row + 0.3], color=palette.INK, linewidth=3)
+            at = means[name], row - 0.5
+            note(axes, *at, f"{means[name]:.3f}", colour=palette.INK, va="bottom")
+        seeds = list(zip(*losses.values(), strict=True))
+        for seed in seeds:
+            axes.plot(seed, rows, color=palette.LOSS, alpha=0.4, linewidth=0.8, zorder=0)
         axes.set_yticks(rows, list(losses))
         axes.set_ylim(len(losses) - 0.5, -0.75)
         axes.set_xlabel("loss on held-out text (nats a character; lower is better)")
-        first = (min(losses[next(iter(losses))]), 0)
-        note = "one line: one seed"
-        at = (first[0] - 0.02, 0.55)
-        _say(axes, note, at, STREAM, ha="right", va="center", fontsize=9)
+        low, high = (min(map(min, losses.values())), max(map(max, losses.values())))
+        note(axes, (low + 3 * high) / 4, 0.95, "one line: one seed", colour=palette.LOSS)
     return fig

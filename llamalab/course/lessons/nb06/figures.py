@@ -2,22 +2,29 @@
 river, where the parameters are, what a changed token reaches, and a memory plan to play with."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import torch
 
 from llamalab.accounting import MemoryPlan, count_parameters, memory_plan
 from llamalab.config import LlamaConfig
-from llamalab.course.figures.figure import COLOURS, Figure, figure
-from llamalab.course.figures.live import Live
+from llamalab.course.figures import (
+    Choice,
+    Figure,
+    Live,
+    Slider,
+    Switch,
+    blank,
+    box,
+    explorer,
+    figure,
+    note,
+    palette,
+)
+from llamalab.course.figures.html import Html, tag
 
-STREAM, ATTENTION, FEED_FORWARD, NORM, TABLE = (
-    COLOURS[0], COLOURS[1], COLOURS[2], "#767676", COLOURS[4],
-)  # fmt: skip
-QUERY, KEY, VALUE = COLOURS[5], COLOURS[3], COLOURS[4]
-PARTS = {"embedding": TABLE, "attention": ATTENTION, "feed_forward": FEED_FORWARD,
-         "norms": NORM, "output": COLOURS[5]}  # fmt: skip
-QUIET = "#767676"
+STREAM, ATTENTION, FEED_FORWARD = palette.RESIDUAL, palette.ATTENTION, palette.GATE
+PARTS = {"embedding": palette.SKY, "attention": ATTENTION, "feed_forward": FEED_FORWARD,
+         "norms": palette.NORM, "output": palette.GREEN}  # fmt: skip
 GIB = 2**30
 MODELS = ("tiny", "tales", "llama-2-7b", "llama-2-13b", "llama-2-34b", "llama-2-70b")
 DTYPES = ("float32", "bfloat16", "q8_0", "q4_0")
@@ -32,99 +39,88 @@ def token_way(stations: Sequence[tuple[str, torch.Tensor, str]], guesses, piece:
     """One token's way through a model. `stations`: (name, vector, kind) in order, where kind is
     stream, norm, query, key, value, attention or feed_forward; `guesses`: (piece, probability),
     the most probable first; `piece`: the token itself."""
-    colours = {"stream": STREAM, "norm": NORM, "query": QUERY, "key": KEY, "value": VALUE,
-               "attention": ATTENTION, "feed_forward": FEED_FORWARD}  # fmt: skip
+    colours = {
+        "stream": STREAM,
+        "norm": palette.NORM,
+        "query": palette.QUERY,
+        "key": palette.KEY,
+        "value": palette.VALUE,
+        "attention": ATTENTION,
+        "feed_forward": FEED_FORWARD,
+    }
     caption = (
         f"From “{piece}” to a guess at what follows: a row of numbers that is copied, worked on "
         "and added to, and at the end compared with every piece of the vocabulary."
     )
-    words = "; ".join(
-        f"{name}: {len(v)} numbers of size {rms(v):.2f}, first {_few(v)}"
-        for name, v, _ in stations
-    )
+    words = "; ".join(f"{name}: {_measured(v)}" for name, v, _ in stations)
     bets = ", ".join(f"{p} {100 * share:.0f} %" for p, share in guesses)
     alt = f"A column of strips from top to bottom. {words}. Then the guesses: {bets}."
-    count, shown = len(stations), 24
-    with figure(caption, alt=alt, width=8.4, height=0.42 * (count + 2.6)) as fig:
+    rows = len(stations) + 1.8
+    with figure(caption, alt=alt, width=8.6, height=0.42 * rows) as fig:
         axes = fig.axes
-        axes.set(xlim=(0, 12), ylim=(count + 2.2, -0.4))
-        axes.axis("off")
-        for row, (name, vector, kind) in enumerate(stations):
-            inset = 0.0 if kind == "stream" else 0.55
-            axes.text(2.9, row + 0.5, name, ha="right", va="center", color=colours[kind],
-                      fontweight="bold" if kind == "stream" else "normal", fontsize=9.5)  # fmt: skip
-            _strip(axes, 3.1 + inset, row, vector[:shown], colours[kind], 5.2 - inset)
-            note = f"{len(vector)} numbers, size {rms(vector):.2f}: {_few(vector)}"
-            axes.text(8.5, row + 0.5, note, va="center", color="black", fontsize=8.5)
-            if row:
-                arrow = {"arrowstyle": "-|>", "color": QUIET, "linewidth": 0.7}
-                axes.annotate("", xy=(3.0 + inset, row + 0.2), xytext=(3.0 + inset, row - 0.2),
-                              arrowprops=arrow)  # fmt: skip
-        left = 0.2
-        axes.text(left, count + 0.75, "next piece?", color="black", va="center", fontsize=9.5)
-        left += 1.7
-        for guess, share in guesses:
-            box = {"facecolor": (STREAM, 0.08 + 0.6 * share), "edgecolor": STREAM, "pad": 4}
-            text = axes.text(left, count + 0.75, f"{guess} {100 * share:.0f} %", va="center",
-                             fontsize=10, color="black", bbox=box)  # fmt: skip
-            del text
-            left += 1.9
+        blank(axes, 12, rows)
+        for k, (name, vector, kind) in enumerate(stations):
+            y, inset = rows - k - 0.6, 0.0 if kind == "stream" else 0.6
+            bold = {"fontweight": "bold"} if kind == "stream" else {}
+            note(axes, 2.95, y, name, colour=palette.INK, ha="right", size=9.5, **bold)
+            _strip(axes, 3.1 + inset, y, vector[:24], colours[kind], 5.2 - inset)
+            note(axes, 8.5, y, _measured(vector), colour=palette.INK, ha="left", size=8.5)
+        note(axes, 2.95, 0.5, "the next piece?", colour=palette.INK, ha="right", size=9.5)
+        for k, (guess, share) in enumerate(guesses):
+            box(axes, 4.0 + 2.2 * k, 0.5, f"{guess} {100 * share:.0f} %", size=9.5)
     return fig
 
 
-def _few(vector: torch.Tensor) -> str:
-    return ", ".join(f"{number:.2f}" for number in vector[:3].tolist()) + " …"
+def _measured(vector: torch.Tensor) -> str:
+    few = ", ".join(f"{number:.2f}" for number in vector[:3].tolist())
+    return f"{len(vector)} numbers of size {rms(vector):.2f}: {few} …"
 
 
-def _strip(axes, x: float, row: int, vector: torch.Tensor, colour: str, wide: float) -> None:
-    """The numbers as cells: up from the middle if positive, down if negative, as tall as the
+def _strip(axes, x: float, y: float, vector: torch.Tensor, colour: str, wide: float) -> None:
+    """The numbers as bars: up from the middle if positive, down if negative, as tall as the
     number is beside the largest."""
-    from matplotlib.patches import Rectangle
-
-    cell, largest = wide / len(vector), vector.abs().max().item() or 1.0
-    axes.plot([x, x + wide], [row + 0.5] * 2, color=QUIET, linewidth=0.5)
-    for i, number in enumerate(vector.tolist()):
-        tall = 0.42 * number / largest
-        bar = (x + cell * i, row + 0.5 - max(tall, 0.0))
-        axes.add_patch(Rectangle(bar, 0.8 * cell, abs(tall), facecolor=colour))
+    largest = vector.abs().max().item() or 1.0
+    cell = wide / len(vector)
+    axes.plot([x, x + wide], [y, y], color=palette.FAINT, linewidth=0.5)
+    places = [x + cell * (i + 0.5) for i in range(len(vector))]
+    heights = [0.42 * number / largest for number in vector.tolist()]
+    axes.bar(places, heights, bottom=y, width=0.8 * cell, color=colour)
 
 
 def river(start: float, writes: Sequence[tuple[str, float, float]], caption: str) -> Figure:
-    """The residual stream as a river, as wide as it is large. `start`: its size behind the
-    embedding; `writes`: for each of the 2 n_layers writers (attention or feed_forward, the size
-    of what it adds, the stream's size afterwards)."""
+    """The residual stream as a river, drawn as wide as the root of its size. `start`: its size
+    behind the embedding; `writes`: for each of the 2 n_layers writers its kind (attention or
+    feed_forward), the size of what it adds, and the stream's size afterwards."""
     kinds = {"attention": ATTENTION, "feed_forward": FEED_FORWARD}
     flow = [start, *(after for _, _, after in writes)]
-    widest = max(flow)
-    alt = f"A band that begins {start:.2f} wide. " + " ".join(
-        f"{_spoken(kind)} of block {k // 2} adds {added:.2f}: {after:.2f}."
+    half = [size**0.5 / 2 for size in flow]
+    widest = max(half)
+    alt = f"A river of size {start:.2f} at its source. " + " ".join(
+        f"{_spoken(kind)} of block {k // 2} writes {added:.2f}, then it is {after:.2f}."
         for k, (kind, added, after) in enumerate(writes)
     )
     with figure(caption, alt=alt, width=8.8, height=4.2) as fig:
-        axes, steps = fig.axes, len(writes)
-        xs = [0.0, 0.6]
-        half = [start / 2, start / 2]
-        for k, after in enumerate(flow[1:]):
-            xs += [k + 1.0, k + 1.6]
-            half += [after / 2, after / 2]
-        axes.fill_between(xs, [-h for h in half], half, color=STREAM, alpha=0.35, linewidth=0)
-        axes.plot(xs, half, color=STREAM)
-        axes.plot(xs, [-h for h in half], color=STREAM)
+        axes = fig.axes
+        xs = [0.0, *(k + shift for k in range(1, len(flow)) for shift in (0.0, 0.3)), len(flow)]
+        bank = [half[0], *(h for k in range(len(half) - 1) for h in half[k : k + 2]), half[-1]]
+        axes.fill_between(xs, [-h for h in bank], bank, color=STREAM, alpha=0.15, linewidth=0)
+        for side in (1, -1):
+            axes.plot(xs, [side * h for h in bank], color=STREAM, linewidth=1.4)
         for k, (kind, added, after) in enumerate(writes):
             side = 1 if kind == "attention" else -1
-            bank = side * (half[2 * k + 1] + half[2 * k + 2]) / 2
-            far = side * widest * 0.95
-            axes.fill([k + 0.8 - added / 2 / widest, k + 0.8 + added / 2 / widest, k + 0.8],
-                      [far, far, bank], color=kinds[kind], alpha=0.75, linewidth=0)  # fmt: skip
-            axes.text(k + 0.8, far + side * 0.05 * widest, f"+{added:.2f}", color=kinds[kind],
-                      ha="center", va="bottom" if side > 0 else "top", fontsize=9)  # fmt: skip
-            axes.text(k + 1.3, 0, f"{after:.2f}", ha="center", va="center", fontsize=9)
-        axes.text(0.3, 0, f"{start:.2f}", ha="center", va="center", fontsize=9)
-        axes.text(0.0, widest * 0.95, "attention\nwrites", color=ATTENTION, va="center")
-        axes.text(0.0, -widest * 0.95, "feed-forward\nwrites", color=FEED_FORWARD, va="center")
-        axes.set(xlim=(-0.1, steps + 0.7), ylim=(-1.35 * widest, 1.35 * widest))
-        blocks = range(steps // 2)
-        axes.set_xticks([2 * b + 1.3 for b in blocks], [f"block {b}" for b in blocks])
+            far = side * (widest + 0.9)
+            wide = 0.5 * added**0.5 / (2 * widest)
+            mouth = side * half[k]
+            axes.fill([k + 1 - wide, k + 1 + wide, k + 1.08, k + 0.92], [far, far, mouth, mouth],
+                      color=kinds[kind], alpha=0.8, linewidth=0)  # fmt: skip
+            note(axes, k + 1, far + 0.25 * side, f"+{added:.2f}", colour=palette.INK)
+            note(axes, k + 1.62, 0, f"{after:.2f}", colour=palette.INK)
+        note(axes, 0.5, 0, f"{start:.2f}", colour=palette.INK)
+        note(axes, 0.0, widest + 0.5, "attention\nwrites", colour=ATTENTION, ha="left")
+        note(axes, 0.0, -widest - 0.5, "feed-forward\nwrites", colour=palette.INK, ha="left")
+        axes.set(xlim=(0, len(flow)), ylim=(-widest - 1.4, widest + 1.4))
+        blocks = range(len(writes) // 2)
+        axes.set_xticks([2 * b + 1.5 for b in blocks], [f"block {b}" for b in blocks])
         axes.set_yticks([])
         axes.grid(False)
         axes.spines["left"].set_visible(False)
@@ -143,22 +139,20 @@ def stream_by_depth(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> Figu
         for name, depths in curves.items()
     )
     alt = f"Size of the stream against the number of blocks passed, one line a depth. {ends}."
-    styles = ("-", (0, (6, 1.5)), ":")
+    styles = ("-", "--", ":")
     with figure(caption, alt=alt, width=8.6, height=3.6, columns=len(curves)) as fig:
-        panels = fig.axes if len(curves) > 1 else [fig.axes]
-        for axes, (name, depths) in zip(panels, curves.items()):
-            top = max(max(sizes) for sizes in depths.values())
-            longest = max(depths)
+        for axes, (name, depths) in zip(fig.axes, curves.items()):
+            top, longest = max(max(sizes) for sizes in depths.values()), max(depths)
             for (n, sizes), style in zip(depths.items(), styles):
-                axes.plot(range(1, n + 1), sizes, linestyle=style, color=STREAM, linewidth=2)
-                axes.plot([n], [sizes[-1]], "o", color=ATTENTION, markersize=7)
-                axes.annotate(f"{n} blocks: {sizes[-1]:.1f}", (n, sizes[-1]), color=ATTENTION,
-                              xytext=(-4, 7), textcoords="offset points", fontsize=9,
-                              ha="right" if n == longest else "center")  # fmt: skip
-            axes.set_title(name, fontsize=10, loc="left")
-            axes.set(xlim=(0, 1.06 * longest), ylim=(0, 1.25 * top))
+                axes.plot(range(1, n + 1), sizes, linestyle=style, color=STREAM)
+                axes.plot([n], [sizes[-1]], "o", color=palette.VERMILLION, markersize=7)
+                last = n == longest
+                x, y = (n, sizes[-1] + 0.1 * top) if last else (n + 3, sizes[-1] - 0.05 * top)
+                where = {"ha": "right" if last else "left"}
+                note(axes, x, y, f"{n} blocks: {sizes[-1]:.1f}", colour=palette.INK, **where)
+            axes.set(xlim=(0, 1.04 * longest), ylim=(0, 1.25 * top), title=name)
             axes.set_xlabel("blocks passed")
-        panels[0].set_ylabel("size of the stream (root mean square)")
+        fig.axes[0].set_ylabel("size of the stream (root mean square)")
     return fig
 
 
@@ -180,11 +174,11 @@ def parameter_bars(names: Sequence[str]) -> Figure:
         labels = [f"{name}\n{_short(counts[name]['total'])}" for name in names]
         for part, colour in PARTS.items():
             widths = [row[part] for row in shares.values()]
-            axes.barh(labels, widths, left=left, color=colour, alpha=0.55, edgecolor="white")
+            axes.barh(labels, widths, left=left, color=colour, alpha=0.6, edgecolor=palette.PAPER)
             for row, (start, wide) in enumerate(zip(left, widths)):
                 if wide > 9:
-                    axes.text(start + wide / 2, row, f"{_spoken(part)} {wide:.0f} %", ha="center",
-                              va="center", color="black", fontsize=9)  # fmt: skip
+                    said = f"{_spoken(part)}\n{wide:.0f} %"
+                    note(axes, start + wide / 2, row, said, colour=palette.INK, size=8.5)
             left = [a + b for a, b in zip(left, widths)]
         axes.invert_yaxis()
         axes.grid(False)
@@ -220,8 +214,8 @@ def reach(changes: torch.Tensor) -> Figure:
         axes.set_yticks(range(0, T, 3))
         axes.set_xlabel("position whose logits are read")
         axes.set_ylabel("place of the changed token")
-        said = "the past:\nnothing moved" if before == 0 else "the past moved"
-        axes.text(0.2 * T, 0.75 * T, said, ha="center", va="center", color="black")
+        said = "before it:\nnothing moved" if before == 0 else "the past moved"
+        note(axes, 0.22 * T, 0.75 * T, said, colour=palette.INK)
         fig.canvas.colorbar(image, label="largest change of a logit")
     return fig
 
@@ -258,29 +252,23 @@ def plan_figure(plan: MemoryPlan) -> Figure:
     parts = ", ".join(f"{what} {size / GIB:.2f} GiB" for what, size in plan.rows)
     have, need = plan.available / GIB, plan.total / GIB
     alt = f"A bar of {need:.2f} GiB: {parts}. A line marks the {have:.0f} GiB there are."
-    colours = (STREAM, ATTENTION, FEED_FORWARD, TABLE, COLOURS[3])
-    with figure(caption, alt=alt, width=8.0, height=2.4) as fig:
-        axes, left = fig.axes, 0.0
-        whole = 1.15 * max(need, have)
+    colours = (palette.BLUE, palette.CACHE, palette.GREEN, palette.PINK, palette.SKY)
+    with figure(caption, alt=alt, width=8.0, height=2.5) as fig:
+        axes, left, whole = fig.axes, 0.0, 1.15 * max(need, have)
         for k, ((what, size), colour) in enumerate(zip(plan.rows, colours)):
-            wide = size / GIB
+            wide, side = size / GIB, 1 if k % 2 == 0 else -1
             axes.barh([0], [wide], left=left, color=colour, alpha=0.6, height=0.5)
-            said, middle = f"{what}\n{wide:.2f} GiB", left + wide / 2
-            if wide > 0.16 * whole:
-                axes.text(middle, 0, said, ha="center", va="center", fontsize=9, color="black")
-            else:  # beside its piece, in turn above and below
-                axes.annotate(said, (middle, 0.25 if k % 2 == 0 else -0.25), ha="center",
-                              xytext=(0, 6 if k % 2 == 0 else -6), textcoords="offset points",
-                              va="bottom" if k % 2 == 0 else "top", fontsize=8.5)  # fmt: skip
+            inside = wide > 0.2 * whole  # else beside its piece, in turn above and below
+            end = min(left + wide, have) if inside and have > left + 0.2 * whole else left + wide
+            place = (left + end) / 2, 0 if inside else 0.52 * side
+            note(axes, *place, f"{what}\n{wide:.2f} GiB", colour=palette.INK, size=8.5)
             left += wide
         if need > have:
-            style = {"hatch": "///", "edgecolor": "black", "facecolor": "none", "height": 0.5}
-            axes.barh([0], [need - have], left=have, linewidth=0, **style)
-        axes.axvline(have, color="black", linewidth=2)
-        side = {"ha": "right", "x": have - 0.01 * whole} if have > 0.6 * whole else {
-            "ha": "left", "x": have + 0.01 * whole}  # fmt: skip
-        axes.text(y=0.82, s=f"there are {have:.0f} GiB", color="black", va="center", **side)
-        axes.set(xlim=(0, whole), xlabel="memory (GiB)", ylim=(-0.85, 1.0))
+            over = {"hatch": "///", "facecolor": "none", "edgecolor": palette.INK, "linewidth": 0}
+            axes.barh([0], [need - have], left=have, height=0.5, **over)
+        axes.plot([have, have], [-0.45, 0.8], color=palette.INK)
+        note(axes, have, 0.95, f"there are {have:.0f} GiB", colour=palette.INK)
+        axes.set(xlim=(0, whole), xlabel="memory (GiB)", ylim=(-0.85, 1.1))
         axes.set_yticks([])
         axes.grid(False)
     return fig
@@ -295,51 +283,33 @@ def memory_planner(
     gib: int = 16,
 ) -> Live:
     """Choose a model and a machine; see what fits. The widget has `.model`, `.context`, `.batch`,
-    `.dtype`, `.training`, `.gib` and `.words`."""
-    start = (model, context, batch, dtype, training, gib)
-
-    def make():
-        import ipywidgets
-
-        wide = ipywidgets.Layout(width="26em")
-
-        def choose(kind, options, value, name):
-            return kind(options=options, value=value, description=name, layout=wide)
-
-        machines = [(f"{n} GiB", n) for n in (2, 8, 16, 24, 40, 80, 160, 640)]
-        slide = ipywidgets.SelectionSlider
-        chosen = {
-            "model": choose(ipywidgets.Dropdown, MODELS, model, "model"),
-            "context": ipywidgets.IntSlider(
-                context, min=1, max=4096, description="tokens", layout=wide, continuous_update=False
-            ),
-            "batch": choose(slide, (1, 2, 4, 8, 16, 32), batch, "rows"),
-            "dtype": choose(ipywidgets.Dropdown, DTYPES, dtype, "weights in"),
-            "training": ipywidgets.Checkbox(training, description="training", layout=wide),
-            "gib": choose(slide, machines, gib, "machine"),
-        }
-        words, picture = ipywidgets.HTML(), ipywidgets.HTML()
-
-        def draw(change=None) -> None:
-            setting = [slider.value for slider in chosen.values()]
-            words.value = escape(plan_words(*setting), quote=False)
-            picture.value = _picture(*setting)
-
-        for slider in chosen.values():
-            slider.observe(draw, "value")
-        draw()
-        box = ipywidgets.VBox([*chosen.values(), words, picture])
-        for name, slider in chosen.items():
-            setattr(box, name, slider)
-        box.words, box.picture = words, picture
-        return box
-
-    says = plan_words(*start)
-    return Live(f"<p>{escape(says)}</p>{_picture(*start)}", says, make)
+    `.dtype`, `.training`, `.gib` and `.words`; `.more` says what would fit."""
+    machines = (2, 8, 16, 24, 40, 80, 160, 640)
+    return explorer(
+        [
+            Choice("model", model, MODELS),
+            Slider("context", context, 1, 4096, label="tokens", live=False),
+            Slider("batch", batch, values=(1, 2, 4, 8, 16, 32), label="rows"),
+            Choice("dtype", dtype, DTYPES, label="weights in"),
+            Switch("training", training),
+            Slider("gib", gib, values=machines, label="machine", shown="{:,} GiB".format),
+        ],
+        picture=_picture,
+        words=lambda **setting: plan_words(**setting).partition(ADVICE)[0],
+        more=lambda **setting: _advice(plan_words(**setting)),
+    )
 
 
-def _picture(*setting) -> str:
+ADVICE = " What would fit: "
+
+
+def _advice(words: str) -> Html:
+    said, sign, rest = words.partition(ADVICE)
+    return tag("p", sign.strip() + " " + rest) if rest else Html("")
+
+
+def _picture(**setting) -> Figure | Html:
     try:
-        return plan_figure(plan_of(*setting))._repr_html_()
+        return plan_figure(plan_of(**setting))
     except ValueError:
-        return ""
+        return Html("")
