@@ -121,6 +121,7 @@ def river(start: float, writes: Sequence[tuple[str, float, float]], caption: str
         axes.set(xlim=(0, len(flow)), ylim=(-widest - 1.4, widest + 1.4))
         blocks = range(len(writes) // 2)
         axes.set_xticks([2 * b + 1.5 for b in blocks], [f"block {b}" for b in blocks])
+        axes.set_xlabel("the river is drawn as wide as the root of its size (root mean square)")
         axes.set_yticks([])
         axes.grid(False)
         axes.spines["left"].set_visible(False)
