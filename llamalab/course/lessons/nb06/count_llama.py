@@ -19,17 +19,27 @@ def count_llama(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied
 
 
 def _count_reference(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied):
-    """A model on the meta device, which has shapes and no numbers; its parameters counted."""
-    config = LlamaConfig(
-        dim=dim,
-        n_layers=n_layers,
-        n_heads=n_heads,
-        n_kv_heads=n_kv_heads,
-        hidden_dim=hidden_dim,
-        vocab_size=vocab_size,
-        tie_embeddings=tied,
-        max_seq_len=2,
+    """Models of one layer and of two on the meta device, which have shapes and no numbers: their
+    parameters counted, and the difference for each layer more."""
+    one, two = (
+        _parameters(
+            LlamaConfig(
+                dim=dim,
+                n_layers=layers,
+                n_heads=n_heads,
+                n_kv_heads=n_kv_heads,
+                hidden_dim=hidden_dim,
+                vocab_size=vocab_size,
+                tie_embeddings=tied,
+                max_seq_len=2,
+            )
+        )
+        for layers in (1, 2)
     )
+    return one + (n_layers - 1) * (two - one)
+
+
+def _parameters(config):
     with torch.device("meta"):
         model = Llama(config)
     return sum(weight.numel() for weight in model.parameters())
