@@ -109,8 +109,11 @@ def gradients_alike(one: Gradients, other: Gradients) -> bool:
     return not any(_compare(one, other, place)[0].any() for place in other.of)
 
 
-def gradient_difference(got: Gradients, want: Gradients) -> Difference | None:
-    """The first argument whose gradient is not the reference's, in the learner's words."""
+def gradient_difference(got: Gradients | None, want: Gradients | None) -> Difference | None:
+    """The first argument whose gradient is not the reference's, in the learner's words. None for
+    what was not asked."""
+    if got is None or want is None:
+        return None
     for place, _right in want.of.items():
         wrong, a, b = _compare(got, want, place)
         wrong &= b.isfinite()  # where the reference's own is lost, nobody is asked for it
