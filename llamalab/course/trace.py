@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from llamalab.config import LlamaConfig
-from llamalab.course.way_back import Returned, first_difference, way_back
+from llamalab.course.way_back import Returned, first_wrong_return, way_back
 from llamalab.layers import KVCache
 from llamalab.model import Llama, Parts
 
@@ -97,9 +97,9 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `first_difference` found: `step` names the first step that differs ("" if none does), `layer`
-    its layer (None outside the layers), `index` where in its tensor the first difference stands,
-    `position` which token that is, `size` the largest difference in that step."""
+    """What `first_difference` found: `step` names the first step that differs ("" if none does),
+    `layer` its layer (None outside the layers), `index` where in its tensor the first difference
+    stands, `position` which token that is, `size` the largest difference in that step."""
 
     steps: int
     agreed: int
@@ -168,7 +168,7 @@ def _on_the_way_back(theirs: Llama, ours: Llama, tokens: torch.Tensor) -> Return
     gradient nan."""
     for loudness in (1.0, 300.0):
         pair = [way_back(model, tokens, loudness) for model in (theirs, ours)]
-        found = first_difference(*pair)
+        found = first_wrong_return(*pair)
         if found is not None:
             return found
     return None

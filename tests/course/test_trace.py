@@ -107,7 +107,7 @@ def norm_cut(x, weight, eps):
 )  # fmt: skip
 def test_a_gradient_that_is_cut_is_found_where_it_is_cut(parts, step, words):
     last = TINY.n_layers - 1
-    found = compare(*fresh_pair(TINY, parts))
+    found = first_difference(*fresh_pair(TINY, parts))
     step = step.replace("layers.1", f"layers.{last}")
     assert (found.kind, found.step) == ("gradient", step), found
     assert not found.same and words in found.says and step in repr(found)
@@ -119,7 +119,7 @@ def test_right_parts_in_another_order_agree_on_the_way_back_too():
         swiglu=lambda x, w1, w2, w3: ((x @ w1.T).sigmoid() * (x @ w1.T) * (x @ w3.T)) @ w2.T,
         rms_norm=lambda x, w, eps: torch.nn.functional.rms_norm(x, w.shape, w, eps),
     )
-    found = compare(*fresh_pair(TINY, parts))
+    found = first_difference(*fresh_pair(TINY, parts))
     assert found.same, found
 
 
@@ -127,19 +127,19 @@ def test_one_token_alone_and_one_row_alone_are_read_too():
     def squeezes(q, k, v, mask=None):
         return layers.attention(q, k, v, mask).squeeze(1)
 
-    found = compare(*fresh_pair(TINY, Parts(attention=squeezes)))
+    found = first_difference(*fresh_pair(TINY, Parts(attention=squeezes)))
     assert not found.same and "shape" in found.says
 
     def only_many(x, cos, sin):
         return layers.apply_rope(x, cos, sin) * (1.0 if len(x) > 1 else 2.0)
 
-    assert not compare(*fresh_pair(TINY, Parts(apply_rope=only_many))).same
+    assert not first_difference(*fresh_pair(TINY, Parts(apply_rope=only_many))).same
 
 
 def test_a_model_is_as_it_was_after_the_way_back():
     theirs, ours, tokens = fresh_pair(TINY, Parts())
     before = {name: w.clone() for name, w in theirs.named_parameters()}
-    compare(theirs, ours, tokens)
+    first_difference(theirs, ours, tokens)
     assert all(torch.equal(w, before[n]) for n, w in theirs.named_parameters())
     assert all(w.grad is None for w in theirs.parameters())
 
