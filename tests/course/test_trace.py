@@ -73,6 +73,77 @@ def test_a_broken_weight_is_found(layer, name):
     assert found.step == f"layers.{layer}.{part}"
 
 
+def under_no_grad(q, k, v, mask=None):
+    """Right values; the weights are cut off, so wq and wk never learn."""
+    with torch.no_grad():
+        _, weights = layers.attention_slowly(q, k, v, mask)
+    spread = v.repeat_interleave(q.shape[2] // v.shape[2], dim=2)
+    return torch.einsum("bhts,bshd->bthd", weights, spread)
+
+
+def gate_by_data(x, w1, w2, w3):
+    return layers.swiglu(x, w1.data, w2, w3)
+
+
+def nan_behind_large_gates(x, w1, w2, w3):
+    gate = x @ w1.T
+    return (gate / (1 + torch.exp(-gate)) * (x @ w3.T)) @ w2.T
+
+
+def norm_cut(x, weight, eps):
+    return layers.rms_norm(x, weight.detach(), eps)
+
+
+@pytest.mark.parametrize(
+    "parts, step, words",
+    [
+        (Parts(attention=under_no_grad), "layers.1.attention.attention", "reaches `q`"),
+        (Parts(swiglu=gate_by_data), "layers.1.feed_forward.swiglu", "reaches `w1`"),
+        (Parts(swiglu=nan_behind_large_gates), "layers.1.feed_forward.swiglu", "nan"),
+        (Parts(rms_norm=norm_cut), "norm.rms_norm", "reaches `weight`"),
+        (Parts(apply_rope=lambda x, c, s: layers.apply_rope(x.detach(), c, s)),
+         "layers.1.attention.apply_rope (k)", "reaches `x`"),
+    ],
+)  # fmt: skip
+def test_a_gradient_that_is_cut_is_found_where_it_is_cut(parts, step, words):
+    last = TINY.n_layers - 1
+    found = compare(*fresh_pair(TINY, parts))
+    step = step.replace("layers.1", f"layers.{last}")
+    assert (found.kind, found.step) == ("gradient", step), found
+    assert not found.same and words in found.says and step in repr(found)
+
+
+def test_right_parts_in_another_order_agree_on_the_way_back_too():
+    parts = Parts(
+        attention=lambda q, k, v, mask=None: layers.attention_slowly(q, k, v, mask)[0],
+        swiglu=lambda x, w1, w2, w3: ((x @ w1.T).sigmoid() * (x @ w1.T) * (x @ w3.T)) @ w2.T,
+        rms_norm=lambda x, w, eps: torch.nn.functional.rms_norm(x, w.shape, w, eps),
+    )
+    found = compare(*fresh_pair(TINY, parts))
+    assert found.same, found
+
+
+def test_one_token_alone_and_one_row_alone_are_read_too():
+    def squeezes(q, k, v, mask=None):
+        return layers.attention(q, k, v, mask).squeeze(1)
+
+    found = compare(*fresh_pair(TINY, Parts(attention=squeezes)))
+    assert not found.same and "shape" in found.says
+
+    def only_many(x, cos, sin):
+        return layers.apply_rope(x, cos, sin) * (1.0 if len(x) > 1 else 2.0)
+
+    assert not compare(*fresh_pair(TINY, Parts(apply_rope=only_many))).same
+
+
+def test_a_model_is_as_it_was_after_the_way_back():
+    theirs, ours, tokens = fresh_pair(TINY, Parts())
+    before = {name: w.clone() for name, w in theirs.named_parameters()}
+    compare(theirs, ours, tokens)
+    assert all(torch.equal(w, before[n]) for n, w in theirs.named_parameters())
+    assert all(w.grad is None for w in theirs.parameters())
+
+
 def test_errors_none_and_shapes_are_said():
     def raises(x, cos, sin):
         return x @ torch.zeros(7, 7)
