@@ -367,8 +367,8 @@ def test_info_and_generate_know_the_shipped_by_name(my_run, tmp_path, monkeypatc
 
 def test_the_tales_without_a_text(tmp_path):
     status, said, told = ask("train", "--out", tmp_path / "r", "--stories", "60", *SMALL, *EXACT,
-                             "--lr", "0.01", "--seed", "3", "--hold-out", "0", "--grad-accum-steps", "2",
-                             "--warmup-steps", "1", "--save-every", "0", "--eval-every", "2",
+                             "--lr", "0.01", "--seed", "3", "--hold-out", "0",
+                             "--grad-accum-steps", "2", "--warmup-steps", "1", "--save-every", "0", "--eval-every", "2",
                              "--vocab-size", "400")  # fmt: skip
     assert status == 0, told
     assert said.startswith("done") and "validation" not in said

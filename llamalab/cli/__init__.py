@@ -64,7 +64,8 @@ def lab(
     if course is None:
         _give_up(
             f"The notebooks are not here: no {paths.FIRST_NOTEBOOK.as_posix()} in {Path.cwd()} "
-            "or above it, nor beside the installed package. Go to the folder that you cloned and try again."
+            "or above it, nor beside the installed package. Go to the folder that you cloned and "
+            "try again."
         )
     if importlib.util.find_spec("jupyterlab") is None:
         _give_up(

@@ -97,8 +97,8 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `first_difference` found: `step` names the first step that differs ("" if none does), `layer`
-    its layer (None outside the layers), `index` where in its tensor the first difference stands,
+    """What `compare_models` found: `step` names the first step that differs ("" if none does),
+    `layer` its layer (None outside the layers), `index` where in its tensor the first difference stands,
     `position` which token that is, `size` the largest difference in that step."""
 
     steps: int
@@ -131,7 +131,7 @@ class Comparison:
         return f"<div role='status' style='{style}'>{escape(repr(self))}</div>"
 
 
-def first_difference(
+def compare_models(
     theirs: Llama, ours: Llama, tokens: torch.Tensor, *, rtol: float = 1e-4, atol: float = 1e-5
 ) -> Comparison:
     """The first step in which two models of one shape differ on the same tokens: read at once,

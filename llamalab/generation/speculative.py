@@ -8,10 +8,11 @@ whatever the draft is: a token that q likes too much is refused as often as it i
 and what p likes more than q is made up for by the second draw. A good draft only saves time. If
 all guesses are accepted, the target's pass has one more distribution to give a token from.
 Source: Leviathan et al. 2023, Algorithm 1; Chen et al. 2023. Left out on purpose: batches,
-repetition penalty (it would change p with every guess), and the FusedDecoder: a pass checks many tokens.
+repetition penalty (it would change p with every guess), and
+the FusedDecoder: a pass checks many tokens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import torch
 
@@ -58,7 +59,7 @@ class Speculation:
         self._ids.close()
 
     @torch.inference_mode()
-    def _stream(self, *, max_new_tokens, guesses, stop_ids) -> Iterator[int]:
+    def _stream(self, *, max_new_tokens, guesses, stop_ids) -> Generator[int, None, None]:
         end = len(self._text) + max_new_tokens
         target_cache, draft_cache = (
             new_cache(model, 1, end) for model in (self._target, self._draft)
@@ -79,7 +80,8 @@ class Speculation:
 
     def _guess(self, cache, n: int) -> tuple[list[int], list[torch.Tensor]]:
         """n ids, and the distributions (V,) that they were drawn from."""
-        guessed, q = [], []
+        guessed: list[int] = []
+        q: list[torch.Tensor] = []
         for _ in range(n):
             q.append(self._distributions(self._draft, cache, guessed, 1)[0])
             guessed.append(int(sampling.draw(q[-1], self._choice.generator)))

@@ -13,11 +13,11 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from . import trainer
-from .bpe import check_text
 from .decoder import PieceDecoder
 from .encoder import Encoder
 from .sentencepiece.model_file import CONTROL, UNKNOWN, parse_model, write_model
 from .stream import blocks
+from .text import check_text
 
 
 class BPETokenizer:

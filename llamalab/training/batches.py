@@ -125,7 +125,7 @@ class Batches:
         self.windows = len(self.starts)
         self.tokens, self.batch_size, self.seq_len, self.seed = tokens, batch_size, seq_len, seed
         self.position = 0
-        self._epoch, self._order = -1, None
+        self._epoch, self._order = -1, torch.empty(0)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         return self

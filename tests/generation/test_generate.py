@@ -32,7 +32,7 @@ def test_greedy_without_a_cache(model, prompt):
     assert list(generate(model, torch.tensor(prompt), 30, temperature=0)) == want
     assert (
         list(generate(model, prompt, 5, temperature=0)) == want[:5]
-    )  # too short for a FusedDecoder
+    )  # too short to fuse
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.4, 0.8])

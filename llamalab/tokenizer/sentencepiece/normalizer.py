@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
-from ..bpe import SPACE
+from ..text import SPACE
 from .charsmap import CharsMap
 
 
