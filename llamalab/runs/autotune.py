@@ -11,7 +11,7 @@ Left out on purpose: float16, whose gradients need a scaler.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -57,7 +57,7 @@ class Fastest:
     @property
     def threads(self) -> int | None:
         """The number of threads that was fastest; None if there was nothing to choose."""
-        return min(self.by_threads, key=self.by_threads.get, default=None)
+        return _least(self.by_threads) if self.by_threads else None
 
     def gain(self, setting: Setting) -> float:
         """How many times as fast as torch's plain float32."""
@@ -108,7 +108,7 @@ def fastest(
     with _leaving_no_trace(model, trial.device):
         by_threads = _by_threads(trial, threads, turns)
         if by_threads:
-            torch.set_num_threads(min(by_threads, key=by_threads.get))
+            torch.set_num_threads(_least(by_threads))
         left = [PLAIN]
         plain = trial.row(PLAIN)
         for way in settings(trial.device, exact=exact, compile=compile)[1:]:
@@ -119,7 +119,7 @@ def fastest(
     allowed = AGREES * abs(expected)
     right = [w for w in left if w == PLAIN or abs(tried[0][w][1] - expected) <= allowed]
     seconds = {way: min(turn[way][0] for turn in tried) for way in right}
-    return Fastest(min(seconds, key=seconds.get), seconds, by_threads)
+    return Fastest(_least(seconds), seconds, by_threads)
 
 
 class _Trial:
@@ -136,7 +136,9 @@ class _Trial:
         torch.manual_seed(0)  # a learner's dropout is then the same in each
         start = time.perf_counter()
         try:
-            forward = self.compiled if way.compile else in_fewer_passes(self.model, way.matmul)
+            forward: Callable = in_fewer_passes(self.model, way.matmul)
+            if way.compile and self.compiled is not None:
+                forward = self.compiled
             with precision(self.device, way.dtype), matmul(way.matmul):
                 loss = next_token_loss(forward(self.inputs[:rows]), self.targets[:rows])
                 gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)
@@ -195,6 +197,11 @@ def _leaving_no_trace(model: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         model.train(was_training)
         torch.set_num_threads(threads)
+
+
+def _least(seconds: dict):
+    """What took least."""
+    return min(seconds.items(), key=lambda item: item[1])[0]
 
 
 def _wait(device: torch.device) -> None:

@@ -166,7 +166,7 @@ class _Instead(TorchFunctionMode):
         return self.table.get(function, function)(*args, **(kwargs or {}))
 
 
-MATMULS = {
+MATMULS: dict[str, dict] = {
     "torch": {},
     "blocks": {F.scaled_dot_product_attention: attention},
     "onednn": {F.scaled_dot_product_attention: attention, F.linear: linear},

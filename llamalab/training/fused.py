@@ -7,6 +7,7 @@ is asked at every call and for each half of each block, so a part that is set la
 """
 
 import copy
+from typing import cast
 
 import torch
 from torch import nn
@@ -32,9 +33,11 @@ def in_fewer_passes(model: nn.Module, matmul: str) -> nn.Module:
 class _InFewerPasses(nn.Module):
     """A block, by a shorter road where there is one."""
 
+    block: Block
+
     def __init__(self, block: nn.Module, by: fused_layers.Products):
         super().__init__()
-        self.block, self.by = block, by
+        self.block, self.by = cast(Block, block), by  # asked again at every call
 
     def forward(self, x, cos, sin, mask, cache) -> torch.Tensor:
         block, by = self.block, self.by
@@ -45,17 +48,17 @@ class _InFewerPasses(nn.Module):
         causal = mask is None and cache is None
         if causal and _attention_is_ours(before, a) and _weights_of_all_pairs(x, a) <= KEPT:
             turn = torch.complex(cos.to(x.dtype), sin.to(x.dtype))
-            matrices = (m.weight for m in (a.wq, a.wk, a.wv, a.wo))
-            x = fused_layers.attention_half(x, before.weight, *matrices, turn, before.eps, by)
+            q, k, v, o = a.wq.weight, a.wk.weight, a.wv.weight, a.wo.weight
+            x = fused_layers.attention_half(x, before.weight, q, k, v, o, turn, before.eps, by)
         else:
             x = x + a(before(x), cos, sin, mask, cache)
         if _feed_forward_is_ours(between, f):
-            matrices = (m.weight for m in (f.w1, f.w2, f.w3))
-            return fused_layers.feed_forward_half(x, between.weight, *matrices, between.eps, by)
+            w1, w2, w3 = f.w1.weight, f.w2.weight, f.w3.weight
+            return fused_layers.feed_forward_half(x, between.weight, w1, w2, w3, between.eps, by)
         return x + f(between(x))
 
 
-def _attention_is_ours(norm: nn.Module, attention: nn.Module) -> bool:
+def _attention_is_ours(norm: Norm, attention: Attention) -> bool:
     return (
         _norm_is_ours(norm)
         and _plain(attention, Attention)
@@ -65,7 +68,7 @@ def _attention_is_ours(norm: nn.Module, attention: nn.Module) -> bool:
     )
 
 
-def _feed_forward_is_ours(norm: nn.Module, feed_forward: nn.Module) -> bool:
+def _feed_forward_is_ours(norm: Norm, feed_forward: FeedForward) -> bool:
     return (
         _norm_is_ours(norm)
         and _plain(feed_forward, FeedForward)
@@ -74,7 +77,7 @@ def _feed_forward_is_ours(norm: nn.Module, feed_forward: nn.Module) -> bool:
     )
 
 
-def _norm_is_ours(norm: nn.Module) -> bool:
+def _norm_is_ours(norm: Norm) -> bool:
     return _plain(norm, Norm) and norm.rms_norm is layers.rms_norm
 
 
@@ -99,7 +102,7 @@ def _fits(x: torch.Tensor, block: nn.Module) -> bool:
     )
 
 
-def _weights_of_all_pairs(x: torch.Tensor, attention: nn.Module) -> int:
+def _weights_of_all_pairs(x: torch.Tensor, attention: Attention) -> int:
     """How many attention weights the half keeps, at most: heads times pairs of positions."""
     B, T, _ = x.shape
     return B * (attention.wq.weight.shape[0] // attention.head_dim) * T * T
