@@ -56,18 +56,22 @@ class Outcome:
 
 def outcomes(task: Task, function: Callable, *, gradients: bool = False) -> list[Outcome]:
     """The outcomes on all probes, up to the first that had to be stopped."""
-    found: list[Outcome] = []
+    return list(one_by_one(task, function, gradients=gradients))
+
+
+def one_by_one(task: Task, function: Callable, *, gradients: bool = False) -> Iterator[Outcome]:
+    """The same, each when it is asked for."""
     end = time.monotonic() + task.seconds
     for number, probe in enumerate(task.probes()):
         left = max(0.1, end - time.monotonic())
         if gradients:
-            found.append(_call_with_gradients(function, probe, number, task.arguments, left))
+            found = _call_with_gradients(function, probe, number, task.arguments, left)
         else:
             watched = task.no_autograd or task.largest_tensor is not None
-            found.append(_call(function, probe, left, watched))
-        if found[-1].stopped:
+            found = _call(function, probe, left, watched)
+        yield found
+        if found.stopped:
             break
-    return found
 
 
 def _call(function: Callable, probe: tuple, seconds: float, watched: bool) -> Outcome:

@@ -442,6 +442,50 @@ def writes_into_x(x, cos, sin):
     return x
 
 
+@wrong(
+    "The second number of each pair is cut off from autograd. Both results are made of both "
+    "numbers: half of what wq and wk should learn never reaches them."
+)
+def second_number_cut(x, cos, sin):
+    a, b = _evens_odds(x)
+    return _woven(*_turn(a, b.detach(), cos, sin), x)
+
+
+@wrong(
+    "The first number of each pair is cut off from autograd. Both results are made of both "
+    "numbers: half of what wq and wk should learn never reaches them."
+)
+def first_number_cut(x, cos, sin):
+    a, b = _evens_odds(x)
+    return _woven(*_turn(a.detach(), b, cos, sin), x)
+
+
+@wrong(
+    "The second result of each pair is cut off from autograd (`.data` and `detach` do that): right "
+    "values, and half of the gradient."
+)
+def second_result_cut(x, cos, sin):
+    a, b = _turn(*_evens_odds(x), cos, sin)
+    return _woven(a, b.detach(), x)
+
+
+@wrong(
+    "The first result of each pair is cut off from autograd (`.data` and `detach` do that): right "
+    "values, and half of the gradient."
+)
+def first_result_cut(x, cos, sin):
+    a, b = _turn(*_evens_odds(x), cos, sin)
+    return _woven(a.detach(), b, x)
+
+
+@wrong(
+    "All of it runs under `no_grad`, or its result is detached: no gradient comes back. wq and wk "
+    "learn through this turn, and would stay random for ever."
+)
+def everything_cut(x, cos, sin):
+    return _right(x, cos, sin).detach()
+
+
 EXERCISE = Exercise(
     name="rope",
     title="RoPE",

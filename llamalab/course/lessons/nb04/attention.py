@@ -604,6 +604,42 @@ def views_across_heads(q, k, v, mask=None):
     return _grouped(q.view(B * T * H, D).view(B, T, H, D), k, v, mask)
 
 
+@wrong(
+    "Your weights are cut off from autograd, by `no_grad`, `detach` or `.data`: right values, but "
+    "only the values learn. In a Llama wq and wk would stay random for ever."
+)
+def weights_cut(q, k, v, mask=None):
+    return _grouped(q.detach(), k.detach(), v, mask)
+
+
+@wrong("The queries are cut off from autograd: wq would never learn what to ask.")
+def queries_cut(q, k, v, mask=None):
+    return _grouped(q.detach(), k, v, mask)
+
+
+@wrong("The keys are cut off from autograd: wk would never learn what to offer.")
+def keys_cut(q, k, v, mask=None):
+    return _grouped(q, k.detach(), v, mask)
+
+
+@wrong("The values are cut off from autograd: wv would never learn what to hand over.")
+def values_cut(q, k, v, mask=None):
+    return _grouped(q, k, v.detach(), mask)
+
+
+@wrong(
+    "Softmax by hand, and its sum is cut off from autograd: right values, wrong slopes, since a "
+    "larger score takes its share from the others. Cut nothing, or leave it to `softmax`."
+)
+def sum_of_the_shares_cut(q, k, v, mask=None):
+    def by_hand(s, m):
+        s = s.masked_fill(~m, -INFINITY).float()
+        raised = (s - s.amax(-1, keepdim=True)).exp()
+        return raised / raised.sum(-1, keepdim=True).detach()
+
+    return _grouped(q, k, v, mask, softmax=by_hand)
+
+
 EXERCISE = Exercise(
     name="attention",
     title="Grouped attention",

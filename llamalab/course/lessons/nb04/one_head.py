@@ -385,6 +385,50 @@ def head_numbers_meet_numbers(q, k, v):
     return (q.T @ k / q.shape[-1] ** 0.5).softmax(-1) @ v.T
 
 
+@wrong(
+    "Your output is cut off from autograd: right values, and nothing before this layer would ever "
+    "learn."
+)
+def head_cut_off(q, k, v):
+    return _head(q, k, v).detach()
+
+
+@wrong(
+    "Your weights are cut off from autograd, by `no_grad`, `detach` or `.data`: right values, but "
+    "only the values learn. What is asked (q) and what is offered (k) stay random for ever."
+)
+def head_weights_cut(q, k, v):
+    return _head(q.detach(), k.detach(), v)
+
+
+@wrong("The queries are cut off from autograd: wq would never learn what to ask.")
+def head_queries_cut(q, k, v):
+    return _head(q.detach(), k, v)
+
+
+@wrong("The keys are cut off from autograd: wk would never learn what to offer.")
+def head_keys_cut(q, k, v):
+    return _head(q, k.detach(), v)
+
+
+@wrong("The values are cut off from autograd: wv would never learn what to hand over.")
+def head_values_cut(q, k, v):
+    return _head(q, k, v.detach())
+
+
+@wrong(
+    "Softmax by hand, and its sum is cut off from autograd: right values, wrong slopes, since a "
+    "larger score takes its share from the others. Cut nothing, or leave it to `softmax`."
+)
+def head_sum_cut(q, k, v):
+    def by_hand(s, m):
+        s = s.masked_fill(~m, -INFINITY)
+        raised = (s - s.amax(-1, keepdim=True)).exp()
+        return raised / raised.sum(-1, keepdim=True).detach()
+
+    return _head(q, k, v, softmax=by_hand)
+
+
 EXERCISE = Exercise(
     name="one_head",
     title="One head",

@@ -30,7 +30,8 @@ def _streaming_reference(q, k, v, block):
 
 def _streaming_probes():
     """Blocks that divide S and that do not, of 1 and larger than S; scores that rise by
-    hundreds, that begin high, that are all far below 0; queries of very different size."""
+    hundreds, that begin high, that are all far below 0; queries of very different size; many
+    keys and small blocks, where what is held at once shows."""
     g = seeded(43)
 
     def probe(T, S, D, block, slope=0.0, start=0.0, sizes=None):
@@ -49,6 +50,7 @@ def _streaming_probes():
         probe(3, 9, 4, 4, slope=-30.0, start=150.0),
         probe(2, 6, 3, 4, start=-300.0),
         probe(3, 6, 4, 2, start=150.0, sizes=(1.0, -1.0, 0.01)),
+        probe(7, 60, 3, 4),
     ]
 
 
@@ -261,6 +263,37 @@ def top_begins_at_minus_a_hundred(q, k, v, block):
     return out / total
 
 
+def _most_that_may_be_held(q, k, v, block):
+    """Numbers in the largest tensor: a block's scores, the running sums, or a block itself."""
+    (T, D), wide = q.shape, min(block, k.shape[0])
+    return max(T * wide, T * D, wide * D)
+
+
+@wrong(
+    "The values are right, but all scores were held at once, (T, S) of them, in one tensor. That "
+    "is what is to be avoided: `block` keys at a time, and of what is past only the running sums "
+    "stay."
+)
+def makes_the_whole_matrix(q, k, v, block):
+    return (q @ k.T / q.shape[1] ** 0.5).softmax(-1) @ v
+
+
+@wrong(
+    "The values are right, but you cut the QUERIES into blocks: each block of them still holds its "
+    "scores with all S keys at once. Cut the keys, and carry running sums for each query."
+)
+def cuts_the_queries(q, k, v, block):
+    return torch.cat([(part @ k.T / q.shape[1] ** 0.5).softmax(-1) @ v for part in q.split(block)])
+
+
+@wrong(
+    "The values are right, but you took the queries one by one, each with all S keys at once. Cut "
+    "the keys, `block` at a time, and carry running sums for each query."
+)
+def one_query_at_a_time(q, k, v, block):
+    return torch.stack([(k @ row / len(row) ** 0.5).softmax(0) @ v for row in q])
+
+
 EXERCISE = Exercise(
     name="streaming_softmax",
     title="Attention in one pass, block by block",
@@ -269,6 +302,7 @@ EXERCISE = Exercise(
     answer=streaming_attention,
     reference=_streaming_reference,
     probes=_streaming_probes,
+    largest_tensor=_most_that_may_be_held,
     rtol=2e-4,
     atol=1e-5,
     misconceptions=wrong.all,
