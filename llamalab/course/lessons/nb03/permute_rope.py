@@ -86,8 +86,8 @@ def takes_heads_for_their_size(weight, n_heads):
 
 @wrong(
     "You took the matrix for square, with as many rows as columns. wk is not, where there are "
-    "fewer KV heads than heads: take the number of rows from the weight itself. (This is how "
-    "llama.cpp's converter failed on Llama 2 70B in its first days.)"
+    "fewer KV heads than heads: take the number of rows from the weight itself. (An exporter that "
+    "did so stopped at such a wk with a shape error: karpathy/llama2.c#431.)"
 )
 def takes_it_for_square(weight, n_heads):
     dim = weight.shape[1]
