@@ -144,7 +144,9 @@ def cost_of_writing(
         axes = fig.axes
         axes.plot(tokens, without, "--", color=palette.FAINT)
         axes.plot(tokens, with_cache, "-", color=palette.CACHE)
-        axes.set(xlim=(0, tokens[-1]), xlabel="tokens written", ylabel="processor time, all in all (s)")
+        axes.set(
+            xlim=(0, tokens[-1]), xlabel="tokens written", ylabel="processor time, all in all (s)"
+        )
         axes.set_ylim(bottom=0)
         half = len(tokens) // 2
         if without[half] > 0:

@@ -270,28 +270,12 @@ def _most_that_may_be_held(q, k, v, block):
 
 
 @wrong(
-    "The values are right, but all scores were held at once, (T, S) of them, in one tensor. That "
-    "is what is to be avoided: `block` keys at a time, and of what is past only the running sums "
-    "stay."
+    "The values are right, but some query met all S keys at once: the whole matrix, or whole rows "
+    "of it, where the QUERIES are cut into blocks or taken one by one. Cut the keys, `block` at a "
+    "time, and of what is past keep only the running sums of each query."
 )
-def makes_the_whole_matrix(q, k, v, block):
+def meets_all_keys_at_once(q, k, v, block):
     return (q @ k.T / q.shape[1] ** 0.5).softmax(-1) @ v
-
-
-@wrong(
-    "The values are right, but you cut the QUERIES into blocks: each block of them still holds its "
-    "scores with all S keys at once. Cut the keys, and carry running sums for each query."
-)
-def cuts_the_queries(q, k, v, block):
-    return torch.cat([(part @ k.T / q.shape[1] ** 0.5).softmax(-1) @ v for part in q.split(block)])
-
-
-@wrong(
-    "The values are right, but you took the queries one by one, each with all S keys at once. Cut "
-    "the keys, `block` at a time, and carry running sums for each query."
-)
-def one_query_at_a_time(q, k, v, block):
-    return torch.stack([(k @ row / len(row) ** 0.5).softmax(0) @ v for row in q])
 
 
 EXERCISE = Exercise(
