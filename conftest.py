@@ -4,6 +4,7 @@ It stands at the root, not in tests/, so that `pytest notebooks/01_tokenizer.ipy
 """
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -17,6 +18,7 @@ if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))) > 1:
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
 
 OFFLINE = Path(__file__).parent / "tests" / "offline"
+EVERY_LESSON = ("tests/course/lessons/", "tests/notebooks/test_notebooks.py")
 SCRATCH = pytest.StashKey[Path]()
 
 
@@ -45,6 +47,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[SCRATCH], ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Which tests stay together in one worker: those of a file, since a notebook's cells go
+    together and fixtures are shared; of what is tested for every lesson, those of a lesson."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByLesson(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            lesson = re.search(r"\[(\d\d)[-_]", test) if file.startswith(EVERY_LESSON) else None
+            return f"{file} {lesson[1]}" if lesson else file
+
+    return ByLesson(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

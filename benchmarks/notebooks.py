@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import psutil
@@ -31,8 +32,17 @@ MARKED = re.compile(r"(<!-- notebooks -->\n).*?(<!-- /notebooks -->)", re.DOTALL
 MB = 10**6
 
 
-def measure(path: Path, solved: bool = False, timeout: int = 300) -> tuple[float, int]:
-    """Run a notebook once: (seconds, peak bytes). Raises what nbclient raises if a cell fails."""
+class Run(NamedTuple):
+    """One run of a notebook: how long, how much memory, what it printed, which answers it kept."""
+
+    seconds: float
+    peak: int  # bytes
+    notebook: nbformat.NotebookNode
+    kept: set[str]
+
+
+def measure(path: Path, solved: bool = False, timeout: int = 300) -> Run:
+    """Run a notebook once in a fresh kernel. Raises what nbclient raises if a cell fails."""
     notebook = nbformat.read(path, as_version=4)
     if solved:
         notebook = _solved(notebook)
@@ -52,7 +62,8 @@ def measure(path: Path, solved: bool = False, timeout: int = 300) -> tuple[float
                 for index, cell in enumerate(notebook.cells):
                     client.execute_cell(cell, index)
                 seconds = time.perf_counter() - start
-    return seconds, watch.peak
+        kept = {file.stem for file in Path(my_llama).glob("*.py")}
+    return Run(seconds, watch.peak, notebook, kept)
 
 
 def _solved(notebook):
@@ -149,7 +160,7 @@ def main() -> None:
     for path in paths:
         runs = {}
         for solved in (False, True) if options.write else (options.solved,):
-            runs[solved] = seconds, peak = measure(path, solved)
+            runs[solved] = seconds, peak = measure(path, solved)[:2]
             way = "solved" if solved else "blank"
             print(f"{path.stem:<32} {way:<8} {seconds:>8.1f} {peak / MB:>8.0f}", flush=True)
         if options.write:

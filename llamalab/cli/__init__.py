@@ -63,8 +63,8 @@ def lab(
     course = paths.find_course(Path.cwd())
     if course is None:
         _give_up(
-            f"The notebooks are not here: no {paths.FIRST_NOTEBOOK.as_posix()} in {Path.cwd()} or above it, nor "
-            "beside the installed package. Go to the folder that you cloned and try again."
+            f"The notebooks are not here: no {paths.FIRST_NOTEBOOK.as_posix()} in {Path.cwd()} "
+            "or above it, nor beside the installed package. Go to the folder that you cloned and try again."
         )
     if importlib.util.find_spec("jupyterlab") is None:
         _give_up(

@@ -9,10 +9,12 @@ import re
 import nbformat
 import pytest
 
+from benchmarks.notebooks import measure
 from llamalab.course.catalogue import catalogue
 from tools import notebooks as tool
 
 PATHS = tool.find()
+LIMIT = 10**9  # bytes of memory; seconds are reported by benchmarks/notebooks.py, not tested
 SECTIONS = ("## In the paper", "## Quiz", "## What is now yours")
 
 
@@ -34,13 +36,21 @@ def test_every_notebook_has_its_bank():
     assert [path.name[:2] for path in PATHS] == list(catalogue())
 
 
-def test_solved_it_gets_full_points_in_a_clean_kernel(path, notebook, tmp_path):
-    solved = tool.fill(notebook)
-    tool.execute(solved, my_llama=str(tmp_path / "my_llama"))
+def test_solved_it_gets_full_points_in_under_a_gigabyte(path):
+    """One run says all: points as nbgrader reads them, the answers that were kept, the peak."""
+    run = measure(path, solved=True)
     exercises = catalogue()[path.name[:2]]
-    assert tool.points(solved) == {f"check-{e.name}": e.points for e in exercises}
-    kept = {file.stem for file in (tmp_path / "my_llama").glob("*.py")}
-    assert kept == {e.name for e in exercises}
+    assert tool.points(run.notebook) == {f"check-{e.name}": e.points for e in exercises}
+    assert run.kept == {e.name for e in exercises}
+    assert run.peak < LIMIT, f"{path.name} took {run.peak / 1e6:,.0f} MB"
+    assert run.peak > 50e6 and run.seconds > 0.5, "nothing was measured"
+
+
+def test_a_peak_is_seen_even_when_it_is_given_back(tmp_path):
+    cell = nbformat.v4.new_code_cell("x = b'1' * 1_100_000_000\ndel x")
+    path = tmp_path / "large.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    assert measure(path).peak > LIMIT
 
 
 def test_as_shipped_it_is_blank(notebook):

@@ -14,7 +14,7 @@ def nowhere(monkeypatch, tmp_path):
     """No variable, an empty working folder, and a package that stands in no checkout."""
     monkeypatch.delenv(paths.DATA_VARIABLE, raising=False)
     monkeypatch.setattr(
-        paths, "__file__", str(tmp_path / "site-packages" / "llamalab" / "paths.py")
+        paths, "__file__", str(tmp_path / "site-packages" / "llamalab" / "runtime" / "paths.py")
     )
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

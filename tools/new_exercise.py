@@ -1,0 +1,209 @@
+"""A new exercise, whole and small, to be rewritten piece by piece:
+
+    python tools/new_exercise.py nb05 double            # after the lesson's last exercise
+    python tools/new_exercise.py nb05 double --after silu
+    python tools/new_exercise.py nb05 double --remove   # take it out again, without a trace
+
+It writes `llamalab/course/lessons/nb05/double.py` (answer, reference, probes, wrong answers,
+hints), names it in the lesson's ORDER, and puts two cells into the notebook: the stub and its
+check, with nbgrader's metadata. The tests of every exercise find it by themselves; the last line
+printed is the pytest command that runs them on it.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import nbformat
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tools import notebooks as tool  # noqa: E402
+
+LESSONS = ROOT / "llamalab" / "course" / "lessons"
+TEMPLATE = '''"""Notebook {number}: twice each number. Say here what it asks."""
+
+import torch
+
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+
+wrong = WrongAnswers()
+
+
+def {name}(x):
+    return 2 * x
+
+
+def _reference(x):
+    """The same by other means: a library's function, or the package's. Never a copy."""
+    return torch.add(x, x)
+
+
+def _probes():
+    """All sizes different, batches of 1 and more, no constants, half precision."""
+    g = seeded({seed})
+    return [
+        (torch.randn(2, 3, 5, generator=g),),
+        (torch.randn(1, 1, 4, generator=g),),
+        (torch.randn(3, 2, generator=g).bfloat16(),),
+    ]
+
+
+@wrong("You squared: for x = 2 that is the same, and for no other number but 0.")
+def squares(x):
+    return x * x
+
+
+@wrong("You gave x back as it came in. Twice of it was asked for.")
+def unchanged(x):
+    return x.clone()
+
+
+@wrong("You halved it: the factor stands on the wrong side.")
+def halves(x):
+    return x / 2
+
+
+@wrong("You wrote over x, which the caller may still need. Build a new tensor.")
+def in_place(x):
+    return x.mul_(2)
+
+
+@wrong("You added 2 instead of multiplying by it.")
+def adds_two(x):
+    return x + 2
+
+
+EXERCISE = Exercise(
+    name="{name}",
+    title="Twice",
+    points=1,
+    minutes=3,
+    answer={name},
+    reference=_reference,
+    probes=_probes,
+    misconceptions=wrong.all,
+    gradients=True,  # a loss is pulled back through it; leave the line out where that has no sense
+    hints=(
+        "What is twice a number, in one operation?",
+        "One product, and nothing is changed in x itself.",
+    ),
+)
+'''
+STUB = '''def {name}(x):
+    """Twice each number.
+
+    x: any shape, any float dtype.  Returns the same shape and dtype.
+    Example: [1., -3.] gives [2., -6.].
+    """
+    ...'''
+CHECK = "ex.{name}.check({name})"
+
+
+def cells(name: str, points: int) -> list[nbformat.NotebookNode]:
+    """The stub and its check, with the metadata that nbgrader asks for."""
+    common = {"schema_version": 3, "task": False}
+    stub = common | {"grade": False, "grade_id": name, "locked": False, "solution": True}
+    check = common | {"grade": True, "grade_id": f"check-{name}", "locked": True, "solution": False}
+    made = []
+    for text, grading in ((STUB, stub), (CHECK, check | {"points": points})):
+        identity = f"{grading['grade_id'].replace('_', '-')}"
+        cell = nbformat.v4.new_code_cell(text.format(name=name), id=identity)
+        cell.metadata.update(nbgrader=grading, tags=["nbval-check-output"])
+        made.append(cell)
+    return made
+
+
+def add(lesson: str, name: str, after: str | None = None) -> None:
+    """ValueError if there is such an exercise already, or no such lesson or place."""
+    folder, path = _places(lesson)
+    order = _order(folder)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{name!r} is no name for an exercise: small letters, digits and _")
+    if (folder / f"{name}.py").exists() or any(name in _order(f) for f in LESSONS.glob("nb*")):
+        raise ValueError(f"there is an exercise called {name!r} already")
+    after = after or order[-1]
+    if after not in order:
+        raise ValueError(f"{lesson} has no exercise {after!r}; it has {', '.join(order)}")
+    notebook = tool.read(path)
+    ids = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in notebook.cells]
+    place = ids.index(f"check-{after}") + 1
+    notebook.cells[place:place] = cells(name, points=1)
+    text = TEMPLATE.format(number=lesson[2:], name=name, seed=1000 + len(order))
+    (folder / f"{name}.py").write_text(text, encoding="utf-8", newline="\n")
+    order.insert(order.index(after) + 1, name)
+    _write_order(folder, order)
+    tool.write(notebook, path)
+
+
+def remove(lesson: str, name: str) -> None:
+    """Take file, name and cells out again. ValueError if there is no such exercise."""
+    folder, path = _places(lesson)
+    order = _order(folder)
+    if name not in order:
+        raise ValueError(f"{lesson} has no exercise {name!r}; it has {', '.join(order)}")
+    notebook = tool.read(path)
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if cell.metadata.get("nbgrader", {}).get("grade_id") not in (name, f"check-{name}")
+    ]
+    (folder / f"{name}.py").unlink()
+    order.remove(name)
+    _write_order(folder, order)
+    tool.write(notebook, path)
+
+
+def _places(lesson: str) -> tuple[Path, Path]:
+    folder = LESSONS / lesson
+    if not re.fullmatch(r"nb\d\d", lesson) or not folder.is_dir():
+        known = ", ".join(sorted(path.name for path in LESSONS.glob("nb*")))
+        raise ValueError(f"there is no lesson {lesson!r}; there are {known}")
+    (path,) = tool.find([lesson[2:]])
+    return folder, path
+
+
+_NAMES = re.compile(r"^ORDER = \((.*?)\)$", re.S | re.M)
+
+
+def _order(folder: Path) -> list[str]:
+    text = (folder / "__init__.py").read_text(encoding="utf-8")
+    found = _NAMES.search(text)
+    if not found:
+        raise ValueError(f"{folder / '__init__.py'} has no ORDER")
+    return re.findall(r'"(\w+)"', found[1])
+
+
+def _write_order(folder: Path, order: list[str]) -> None:
+    path = folder / "__init__.py"
+    lines = "".join(f'    "{name}",\n' for name in order)
+    text = _NAMES.sub(f"ORDER = (\n{lines})", path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def main(
+    lesson: Annotated[str, typer.Argument(help="nb05 for notebook 05")],
+    name: Annotated[str, typer.Argument(help="such as double")],
+    after: Annotated[str | None, typer.Option(help="the exercise that it follows")] = None,
+    taken_out: Annotated[bool, typer.Option("--remove", help="take it out again")] = False,
+) -> None:
+    try:
+        if taken_out:
+            remove(lesson, name)
+            print(f"{name} is gone from {lesson}")
+            return
+        add(lesson, name, after)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    print(
+        f"llamalab/course/lessons/{lesson}/{name}.py is a whole exercise: rewrite it, and its stub"
+    )
+    print(f"in the notebook; then  python tools/notebooks.py refresh {lesson[2:]}")
+    print(f"python -m pytest -n0 tests/course/lessons -k {name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
