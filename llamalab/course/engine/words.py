@@ -148,7 +148,7 @@ def fault(task: Task, what: str, error: BaseException) -> Result:
     frame = traceback.extract_tb(error.__traceback__)[-1:]
     place = f" ({frame[0].filename.rsplit('/', 1)[-1]}, line {frame[0].lineno})" if frame else ""
     says = f"{what} stopped with {one_line(error)}{place}. Your answer has not been judged, and "
-    says += f"nothing is wrong with it that we know of. Please report this, with the name "
+    says += "nothing is wrong with it that we know of. Please report this, with the name "
     return fail(task, "fault", says + f"of the exercise, {task.name}.")
 
 

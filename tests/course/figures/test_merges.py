@@ -2,7 +2,8 @@
 
 import pytest
 
-from llamalab.course.figures import compression, merge_explorer, steps, work
+from llamalab.course.lessons.nb01.figures import compression, work
+from llamalab.course.lessons.nb01.merges import merge_explorer, steps
 from llamalab.course.lessons.nb01.merges import merged_at, sentence
 from llamalab.tokenizer import BPETokenizer
 
