@@ -35,7 +35,9 @@ def _sample_probes():
     wide = torch.randn(4, 300, generator=g).mul(2).softmax(-1)
     third = (wide / wide.sum(-1, keepdim=True)).scatter(1, torch.tensor([[299]] * 4), 0.0)
     short = third / third.sum(-1, keepdim=True) * (1 - 2e-6)  # as after many roundings
-    ends = torch.tensor([[0.3, 0.699996, 0.0, 0.0], [0.4, 0.599998, 0.0, 2e-6], [0.5, 0.25, 0.25, 0]])
+    ends = torch.tensor(
+        [[0.3, 0.699996, 0.0, 0.0], [0.4, 0.599998, 0.0, 2e-6], [0.5, 0.25, 0.25, 0]]
+    )
     return [
         (some, torch.tensor([0.65, 0.05, 0.9, 0.5])),
         (zeros, torch.tensor([0.0, 0.0])),

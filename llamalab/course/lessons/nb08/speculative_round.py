@@ -426,6 +426,7 @@ def keeps_what_it_refused(p, q, guesses, u, v):
 def _after_refusals(p, q, guesses, u, v, *, keep=False, on=False, bonus=False):
     """Where the text goes on in a wrong way: the refused guess kept, the guesses behind looked at,
     the free token drawn in any case."""
+
     def draw(law):
         upto = law.cumsum(0)
         return int((upto <= v * upto[-1]).sum())

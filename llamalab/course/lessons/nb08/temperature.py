@@ -59,8 +59,9 @@ DIVIDED = (
     "is the logits that are divided, before the softmax."
 )
 CANCELLED = (
-    "You divided the probabilities and then made their sum 1 again: the temperature cancels "
-    "out, and nothing has changed. Divide before the softmax."
+    "The temperature cancels out, and nothing has changed: it was taken off every logit (only "
+    "differences count), or the probabilities were divided and their sum made 1 again. Divide the "
+    "logits, before the softmax."
 )
 WRONG_AXIS = (
     "Your softmax runs down the rows: the rows of a batch compete with each other. It is "
@@ -83,14 +84,6 @@ def multiplies_and_knows_greedy(logits, temperature):
     if temperature == 0:
         return _greedy(logits)
     return (logits.float() * temperature).softmax(-1)
-
-
-@wrong(
-    "You subtracted the temperature from every logit. A softmax does not notice: what counts are "
-    "differences. Divide."
-)
-def subtracts_the_temperature(logits, temperature):
-    return _greedy(logits) if temperature == 0 else (logits.float() - temperature).softmax(-1)
 
 
 @wrong(
@@ -174,11 +167,6 @@ def stops_at_a_hundredth(logits, temperature):
     return (logits.float() / max(temperature, 0.01)).softmax(-1)
 
 
-@wrong(NOT_GREEDY)
-def reads_zero_as_a_hundredth(logits, temperature):
-    return (logits.float() / (temperature or 0.01)).softmax(-1)
-
-
 @wrong(
     "You are greedy at small temperatures too. Two logits that lie close together share the "
     "probability even at 0.008; only 0 itself means the largest."
@@ -222,7 +210,9 @@ def hands_back_the_winner(logits, temperature):
     "float32, here as everywhere: `.float()`."
 )
 def whole_numbers_at_zero(logits, temperature):
-    return _greedy(logits).long() if temperature == 0 else (logits.float() / temperature).softmax(-1)
+    return (
+        _greedy(logits).long() if temperature == 0 else (logits.float() / temperature).softmax(-1)
+    )
 
 
 @wrong(WRONG_AXIS)

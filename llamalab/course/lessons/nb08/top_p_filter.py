@@ -89,14 +89,11 @@ def stops_when_p_is_met(probs, p):
     return _top_p(probs, lambda before, ordered, upto: before < p)
 
 
-FROM_BELOW = (
+@wrong(
     "You summed from the unlikely end and dropped what holds at most 1 - p there, as transformers "
     "does. Nearly the same, and not the same: where the sum in front is exactly p, Meta keeps the "
     "token, and of equal ones you keep the higher id."
 )
-
-
-@wrong(FROM_BELOW)
 def cuts_from_the_unlikely_end(probs, p):
     ordered, order = probs.sort(dim=-1)
     ordered = ordered.masked_fill(ordered.cumsum(-1) <= 1 - p, 0.0)
@@ -104,17 +101,10 @@ def cuts_from_the_unlikely_end(probs, p):
     return kept / kept.sum(-1, keepdim=True)
 
 
-@wrong(FROM_BELOW)
-def cuts_from_the_unlikely_end_less(probs, p):
-    ordered, order = probs.sort(dim=-1)
-    ordered = ordered.masked_fill(ordered.cumsum(-1) < 1 - p, 0.0)
-    kept = torch.zeros_like(probs).scatter(-1, order, ordered)
-    return kept / kept.sum(-1, keepdim=True)
-
-
 @wrong(
-    "Right but for ties: of two equally likely tokens you put the higher id in front. A stable "
-    "sort, `stable=True`, leaves equal ones in the order of their ids."
+    "Right but for ties: of two equally likely tokens you put the higher id in front, as a sort "
+    "from below does too. A stable one from above, `stable=True`, leaves equal ones in the order "
+    "of their ids."
 )
 def higher_ids_first(probs, p):
     return _top_p(probs.flip(-1), lambda before, ordered, upto: before <= p).flip(-1)
