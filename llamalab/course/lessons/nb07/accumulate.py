@@ -375,6 +375,20 @@ def takes_the_longest(model, micro_batches, clip):
 
 
 @wrong(
+    "Your length is that of the last tensor alone: `=` in the loop where `+=` was meant, so that "
+    "each one's squares replace those of all before."
+)
+def takes_the_last_tensor_s(model, micro_batches, clip):
+    def last(weights):
+        return weights[-1].grad.norm().item()
+
+    def cut(weights, clip):
+        _scaled(weights, min(1.0, clip / last(weights)))
+
+    return _accumulated(model, micro_batches, clip, length=last, cut=cut)
+
+
+@wrong(
     "You left the one-dimensional weights (a norm's) out of the clipping. Leaving them out is a "
     "custom of weight decay; the length is that of all gradients."
 )

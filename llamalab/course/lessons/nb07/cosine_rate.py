@@ -85,10 +85,29 @@ def cuts_off_at_a_tenth(step, peak, warmup, steps):
     )
 
 
-@wrong(
+TENTH_OF_ONE = (
     "You end at 0.1 and not at a tenth of the peak. For a peak of 3e-4 the rate would CLIMB, to "
     "more than 300 times that."
 )
+
+
+@wrong(TENTH_OF_ONE)
+def adds_a_tenth_of_one(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * step / warmup
+    done = min(1.0, (step - warmup) / (steps - warmup))
+    return 0.9 * peak * 0.5 * (1 + math.cos(math.pi * done)) + 0.1
+
+
+@wrong(
+    "You let the rate fall by the same factor at every step, down to a tenth. That is an "
+    "exponential; half a cosine stays high longer."
+)
+def exponential(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1**d)
+
+
+@wrong(TENTH_OF_ONE)
 def ends_at_a_tenth_of_one(step, peak, warmup, steps):
     if step <= warmup:
         return peak * step / warmup

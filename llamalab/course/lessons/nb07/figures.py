@@ -367,8 +367,8 @@ def scaling(runs: Sequence[Mapping], fit) -> Figure:
     """Loss against tokens for each size, with what `fit(parameters, tokens)` says as lines."""
     sizes = sorted({run["parameters"] for run in runs})
     caption = (
-        "At every length the larger model is ahead, and each doubling of the text helps more than "
-        "the one before: this is the steep first slope."
+        "At every length the larger model is ahead, and none has begun to flatten: the last "
+        "doubling of the text helps more than the first did. This is the steep first slope."
     )
     best = min(runs, key=lambda run: run["loss"][-1])
     alt = f"Held-out loss against tokens, both logarithmic, a line for each of {len(sizes)} sizes. "

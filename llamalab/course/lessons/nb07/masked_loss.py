@@ -124,6 +124,14 @@ def shifts_in_a_circle(logits, tokens, mask):
 
 
 @wrong(
+    "You rolled the targets, round in a circle, and left the mask where it was. The mask belongs "
+    "to the targets and moves with them; and the last place has no next token at all."
+)
+def rolls_the_targets_alone(logits, tokens, mask):
+    return _mean(_surprise(logits, tokens.roll(-1, 1)), mask)
+
+
+@wrong(
     "The targets moved and the mask did not. It says which tokens are to be predicted, so it "
     "belongs to the targets and moves with them."
 )
@@ -170,6 +178,14 @@ def mean_of_row_means(logits, tokens, mask):
 def masks_the_logits(logits, tokens, mask):
     logits = logits[:, :-1] * mask[:, 1:, None]
     return _surprise(logits, tokens[:, 1:]).mean()
+
+
+@wrong(
+    "You put the logits to 0 where the mask is off, and before the shift besides. A place with "
+    "equal logits is not left out: it has a loss of ln(V), and you averaged it in."
+)
+def masks_the_logits_before_the_shift(logits, tokens, mask):
+    return _surprise((logits * mask[..., None])[:, :-1], tokens[:, 1:]).mean()
 
 
 @wrong(

@@ -191,6 +191,12 @@ def no_room_for_the_last_target(documents, bos, eos, T):
 
 
 @wrong(WINDOWS_OF_T)
+def counts_right_and_cuts_short(documents, bos, eos, T):
+    row = _laid(documents, [bos], [eos])
+    return torch.tensor([row[i * T : i * T + T] for i in range((len(row) - 1) // T)])
+
+
+@wrong(WINDOWS_OF_T)
 def no_room_and_unfolds(documents, bos, eos, T):
     return _unfolded(_laid(documents, [bos], [eos]), T, T, T)
 

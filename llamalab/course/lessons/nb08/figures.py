@@ -34,7 +34,7 @@ def _bars(axes, labels, best, before, after) -> None:
     names = [*(labels[i] for i in best.tolist()), "all others"]
     axes.set_yticks(rows, names)
     for name, share in zip(axes.get_yticklabels(), both[1].tolist()):
-        name.set_color(palette.INK if share > 0 else "#A9A59A")
+        name.set_color(palette.INK if share > 1e-6 else "#A9A59A")
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
 

@@ -73,6 +73,15 @@ def subtracts_for_each_time(logits, seen, penalty):
 
 
 @wrong(
+    "You divided the positive ones and SUBTRACTED from the negative ones. The other half of this "
+    "rule is a product: -6 becomes -6 · 1.5."
+)
+def subtracts_from_the_negative(logits, seen, penalty):
+    old = logits.gather(-1, seen)
+    return logits.scatter(-1, seen, torch.where(old > 0, old / penalty, old - penalty))
+
+
+@wrong(
     "You multiplied all that was seen. 3 · 1.5 is 4.5: positive logits grow, and those tokens are"
     " called for. Divide where it is positive."
 )

@@ -67,6 +67,14 @@ def draws_on_its_own(probs, u):
 
 
 @wrong(
+    "You look for the END that is closest to u. A place belongs to the piece that it lies on, "
+    "however near the next end is: count the ends at u or before."
+)
+def nearest_end(probs, u):
+    return (probs.cumsum(-1) - u[:, None]).abs().argmin(-1)
+
+
+@wrong(
     "You spread u evenly over the ids, whatever their probabilities: a token of 1 in a million "
     "comes as often as the best."
 )

@@ -115,7 +115,7 @@ def _round(
         return [*written, int(draw(law / law.sum() if len(written) < len(guesses) else law, v))]
     upto = law.cumsum(0)
     chosen = int((upto <= (v * upto[-1] if stretch else v)).sum())
-    return [*written, min(chosen, len(law) - 1)]
+    return [*written, chosen if stretch else min(chosen, len(law) - 1)]
 
 
 @wrong(
@@ -374,6 +374,17 @@ def takes_the_most_missing(p, q, guesses, u, v):
     def left(p, q, k, guess):
         missing = p[k] - q[k]
         return torch.zeros_like(missing).index_fill(0, missing.argmax(), 1.0)
+
+    return _round(p, q, guesses, u, v, left=left)
+
+
+@wrong(
+    "After a refusal you compare the draft with the model one place further on. Row k of p and "
+    "row k of q are for the same place."
+)
+def rest_of_the_next_place(p, q, guesses, u, v):
+    def left(p, q, k, guess):
+        return (p[k + 1] - q[k]).clamp(min=0)
 
     return _round(p, q, guesses, u, v, left=left)
 

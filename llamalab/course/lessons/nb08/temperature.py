@@ -175,10 +175,20 @@ def greedy_too_early(logits, temperature):
     return _greedy(logits) if temperature < 0.01 else (logits.float() / temperature).softmax(-1)
 
 
-@wrong(
+ONE_WINNER = (
     "At temperature 0 you crowned one token of the whole batch. Every row has a largest logit of "
     "its own: over the last axis."
 )
+
+
+@wrong(ONE_WINNER)
+def equal_to_the_largest_of_all(logits, temperature):
+    if temperature == 0:
+        return (logits == logits.max()).float()
+    return (logits.float() / temperature).softmax(-1)
+
+
+@wrong(ONE_WINNER)
 def one_winner_for_all_rows(logits, temperature):
     if temperature == 0:
         best = torch.zeros(logits.numel())

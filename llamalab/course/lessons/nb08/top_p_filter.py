@@ -130,6 +130,16 @@ def wrong_way_back(probs, p):
 
 
 @wrong(
+    "You brought the mask back with `gather`, which sorts it once more. `gather` takes from the "
+    "ids in `order`; the way back puts there: `scatter`."
+)
+def gathers_the_mask(probs, p):
+    ordered, order = probs.sort(dim=-1, descending=True, stable=True)
+    kept = probs * (ordered.cumsum(-1) - ordered <= p).gather(-1, order)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
     "What is left does not sum to 1. Whoever draws with a number between 0 and 1 falls off the "
     "end whenever it is larger than your sum."
 )
@@ -300,6 +310,17 @@ def all_down_the_batch(probs, p):
     ordered = ordered * (ordered.cumsum(0) - ordered <= p)
     kept = torch.zeros_like(probs).scatter(0, order, ordered)
     return kept / kept.sum(0, keepdim=True)
+
+
+@wrong(
+    "You counted how many stay in the row that keeps most, and kept as many in all. That is a "
+    "top-k: how many stay is for each row to say."
+)
+def the_longest_cut_for_all_rows(probs, p):
+    ordered = probs.sort(dim=-1, descending=True, stable=True).values
+    best, order = probs.topk(int((ordered.cumsum(-1) - ordered <= p).sum(-1).max()), dim=-1)
+    kept = torch.zeros_like(probs).scatter(-1, order, best)
+    return kept / kept.sum(-1, keepdim=True)
 
 
 @wrong(
