@@ -5,8 +5,9 @@ import torch
 
 from llamalab import layers
 from llamalab.config import LlamaConfig
-from llamalab.course import find, mine, source
-from llamalab.course.engine import answers
+from llamalab.course import mine
+from llamalab.course.catalogue import find
+from llamalab.course.engine import answers, source
 from llamalab.course.trace import compare, fresh_pair, trace
 from llamalab.layers import KVCache
 from llamalab.model import Llama, Parts

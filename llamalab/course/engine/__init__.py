@@ -8,7 +8,8 @@ answers.py     the folder my_llama
 card.py        what the learner sees;  quiz.py  a question whose options explain themselves
 """
 
-from llamalab.course.engine.exercise import Exercise, Misconception, WrongAnswers, seeded
+from llamalab.course.engine.exercise import Exercise
 from llamalab.course.engine.quiz import Option, Question
+from llamalab.course.engine.task import Misconception, WrongAnswers, seeded
 
 __all__ = ["Exercise", "Misconception", "Option", "Question", "WrongAnswers", "seeded"]

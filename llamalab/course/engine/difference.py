@@ -11,7 +11,7 @@ import inspect
 import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from numbers import Number
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,12 @@ class Difference:
 
 
 def difference(
-    got: Any, want: Any, *, rtol: float = 1e-5, atol: float = 1e-6, where: str = "the answer"
-) -> Difference | None:
-    """None if `got` equals `want` within the tolerance, else what differs first."""
-    tolerance = dict(rtol=rtol, atol=atol)
+    got: Any, want: Any, *, rtol: float = 1e-5, atol: float = 1e-6, where: str = "the answer",
+    grads: bool = True,
+) -> Difference | None:  # fmt: skip
+    """None if `got` equals `want` within the tolerance, else what differs first. grads: a tensor
+    must want its gradient where `want` does."""
+    tolerance = dict(rtol=rtol, atol=atol, grads=grads)
     if inspect.isgenerator(got):
         says = f"{where} is a generator: with `yield` a function hands out one item at a time. "
         return Difference("type", says + "Collect the items in a list")
@@ -98,18 +100,22 @@ def _plain(got: Any, want: Any, where: str) -> Difference | None:
     return Difference("value", f"{where} differs", ((where, describe(got), describe(want)),))
 
 
-def _numbers(got: Any, want: Any, where: str, rtol: float, atol: float) -> Difference | None:
+def _numbers(
+    got: Any, want: Any, where: str, rtol: float, atol: float, grads: bool
+) -> Difference | None:
     if not isinstance(got, Number) or isinstance(got, bool):
+        return _wrong_type(got, want, where)
+    if isinstance(want, Integral) and not isinstance(got, Integral):
         return _wrong_type(got, want, where)
     if got == want or (got != got and want != want):
         return None
-    exact = isinstance(want, int) and isinstance(got, int)
+    exact = isinstance(want, Integral) and isinstance(got, Integral)
     if not exact and math.isclose(got, want, rel_tol=rtol, abs_tol=atol):
         return None
     return Difference("value", f"{where} differs", ((where, describe(got), describe(want)),))
 
 
-def _sequences(got: Any, want: Any, where: str, **tolerance: float) -> Difference | None:
+def _sequences(got: Any, want: Any, where: str, **tolerance: Any) -> Difference | None:
     if not isinstance(got, (list, tuple)):
         return _wrong_type(got, want, where)
     for i, (a, b) in enumerate(zip(got, want)):
@@ -125,7 +131,7 @@ def _sequences(got: Any, want: Any, where: str, **tolerance: float) -> Differenc
     return None
 
 
-def _mappings(got: Any, want: Mapping, where: str, **tolerance: float) -> Difference | None:
+def _mappings(got: Any, want: Mapping, where: str, **tolerance: Any) -> Difference | None:
     if not isinstance(got, Mapping):
         return _wrong_type(got, want, where)
     missing = [key for key in want if key not in got]
@@ -143,7 +149,7 @@ def _mappings(got: Any, want: Mapping, where: str, **tolerance: float) -> Differ
 
 
 def _tensors(
-    got: Any, want: torch.Tensor, where: str, rtol: float, atol: float
+    got: Any, want: torch.Tensor, where: str, rtol: float, atol: float, grads: bool
 ) -> Difference | None:
     if not isinstance(got, torch.Tensor):
         return Difference("type", f"{where} should be a tensor; yours is {_a(got)}")
@@ -154,7 +160,7 @@ def _tensors(
         return Difference("shape", f"{where} has the shape {shapes}")
     if got.dtype != want.dtype:
         return Difference("dtype", f"{where} is {got.dtype}; it should be {want.dtype}")
-    if want.requires_grad and not got.requires_grad:
+    if grads and want.requires_grad and not got.requires_grad:
         says = f"{where} has the right shape, but no gradient flows back through it: something "
         says += "like detach(), .data, float() or numpy cut it off, and training would stand still"
         return Difference("gradient", says)

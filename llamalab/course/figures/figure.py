@@ -8,10 +8,33 @@ who cannot see it. Draw on `figure(...)`'s axes, then hand out the figure.
 
 import base64
 import io
-from html import escape
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; the order is of use.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+from llamalab.course.figures import palette
+from llamalab.course.figures.html import Html, tag
+
+COLOURS = palette.SERIES
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": palette.FAINT,
+    "axes.facecolor": palette.PAPER,
+    "axes.labelcolor": palette.INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "figure.facecolor": palette.PAPER,
+    "font.size": 10,
+    "grid.color": palette.GRID,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "lines.solid_capstyle": "round",
+    "text.color": palette.INK,
+    "xtick.color": palette.FAINT,
+    "ytick.color": palette.FAINT,
+    "svg.hashsalt": "llamalab",
+}
 
 
 class Figure:
@@ -29,21 +52,10 @@ class Figure:
         from matplotlib import rc_context
         from matplotlib.figure import Figure as Canvas
 
-        self._style = rc_context(
-            {
-                "axes.prop_cycle": cycler(color=COLOURS),
-                "axes.spines.top": False,
-                "axes.spines.right": False,
-                "axes.grid": True,
-                "grid.alpha": 0.3,
-                "font.size": 10,
-                "svg.hashsalt": "llamalab",
-            }
-        )
+        self._style = rc_context(STYLE | {"axes.prop_cycle": cycler(color=COLOURS)})
         self._style.__enter__()
-        self.canvas = Canvas(figsize=self._size, dpi=110, layout="constrained")
-        made = self.canvas.subplots(1, self._columns)
-        self.axes = made
+        self.canvas = Canvas(figsize=self._size, dpi=130, layout="constrained")
+        self.axes = self.canvas.subplots(1, self._columns)
         return self
 
     def __exit__(self, kind, error, trace) -> None:
@@ -56,13 +68,18 @@ class Figure:
     def __repr__(self) -> str:
         return f"[figure] {self.caption}\n{self.alt}"
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Html:
+        """The picture on a card of its own paper, the same on a light and a dark page."""
         data = base64.b64encode(self.png).decode("ascii")
-        image = f"<img alt='{escape(self.alt, quote=True)}' src='data:image/png;base64,{data}'"
-        return (
-            f"<figure style='margin:.5em 0;max-width:46em'>{image} style='max-width:100%'/>"
-            f"<figcaption style='opacity:.85'>{escape(self.caption)}</figcaption></figure>"
-        )
+        card = f"max-width:100%;background:{palette.PAPER};border-radius:6px;padding:6px"
+        card += ";box-sizing:border-box"
+        return tag(
+            "figure",
+            tag("img", alt=self.alt, src=f"data:image/png;base64,{data}", style=card,
+                width=round(100 * self._size[0])),
+            tag("figcaption", self.caption, style="opacity:.85;margin-top:.3em"),
+            style="margin:.5em 0;max-width:46em",
+        )  # fmt: skip
 
 
 def figure(

@@ -6,8 +6,6 @@ alone, which is what a reader on the web, or one who has not run the cell yet, s
 """
 
 from collections.abc import Callable
-from html import unescape
-from re import sub
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -36,10 +34,3 @@ class Live:
         except ImportError:  # no ipywidgets: the static part is what there is
             return bundle
         return {VIEW: {"version_major": 2, "version_minor": 0, "model_id": model_id}} | bundle
-
-
-def plain(html: str) -> str:
-    """HTML to words, for a widget's state that a test or a terminal wants to print."""
-    text = sub(r"<br\s*/?>|</(p|div|tr|li)>", "\n", html)
-    text = unescape(sub(r"<[^>]+>", "", text))
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip())

@@ -7,9 +7,11 @@ attention and feed-forward, each behind its norm and beside its residual line, t
 from html import escape
 
 from llamalab.config import LlamaConfig
+from llamalab.course.figures.html import Html, tag
+from llamalab.course.figures.palette import INK, LIT, PAPER
 
 PARTS = ("tokenizer", "embedding", "norm", "rope", "attention", "feed_forward", "model", "output")
-LIT, DIM, LINE = "#FFD166", "#F2F2F2", "currentColor"
+DIM, LINE = "#EFECE4", INK
 
 
 class ModelMap:
@@ -38,8 +40,9 @@ class ModelMap:
         lines.insert(8, "   -------------")
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        return f"<div role='img' aria-label='{escape(self.alt, quote=True)}'>{self.svg}</div>"
+    def _repr_html_(self) -> Html:
+        card = f"display:inline-block;background:{PAPER};border-radius:6px;padding:6px"
+        return tag("div", Html(self.svg), role="img", aria_label=self.alt, style=card)
 
     @property
     def alt(self) -> str:
@@ -75,7 +78,7 @@ class ModelMap:
             _box(66, 256, 76, 26, "RoPE", "", self.lit == "rope"),
             *(_arrow(*ends) for ends in arrows),
             _residual(216, 112), _residual(340, 232),
-            "<text x='310' y='460' text-anchor='middle' font-size='13' fill='currentColor'>"
+            f"<text x='310' y='460' text-anchor='middle' font-size='13' fill='{INK}'>"
             "“Once upon a time”</text>",
         ]  # fmt: skip
         return (
@@ -109,7 +112,7 @@ def _frame(x: int, y: int, w: int, h: int, note: str, lit: bool) -> str:
         f"<rect x='{x}' y='{y}' width='{w}' height='{h}' rx='8' fill='{fill}' "
         f"fill-opacity='.4' stroke='{LINE}' stroke-width='{width}' stroke-dasharray='6 4'/>"
         f"<text x='{x + w - 10}' y='{y + h / 2}' text-anchor='end' font-size='14' "
-        f"fill='currentColor'>{escape(note)}</text>"
+        f"fill='{INK}'>{escape(note)}</text>"
     )
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from llamalab.course.figures.html import Html, tag
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,20 @@ class Table:
         )
         return f"{text}\n{self.caption}" if self.caption else text
 
-    def _repr_html_(self) -> str:
-        def line(cells: Sequence[str], tag: str) -> str:
-            made = "".join(
-                f"<{tag} style='padding:.15em .8em;text-align:{'right' if r else 'left'}'>"
-                f"{escape(cell)}</{tag}>"
-                for cell, r in zip(cells, self.right)
-            )
-            return f"<tr>{made}</tr>"
+    def _repr_html_(self) -> Html:
+        def line(cells: Sequence[str], name: str) -> Html:
+            sides = ("right" if right else "left" for right in self.right)
+            style = "padding:.15em .8em;text-align:"
+            return tag("tr", *(tag(name, c, style=style + s) for c, s in zip(cells, sides)))
 
-        body = "".join(line(row, "td") for row in self.rows)
-        note = f"<caption style='caption-side:bottom;text-align:left'>{escape(self.caption)}"
-        note = note + "</caption>" if self.caption else ""
-        style = "border-collapse:collapse"
-        return f"<table style='{style}'>{note}<thead>{line(self.head, 'th')}</thead>{body}</table>"
+        below = "caption-side:bottom;text-align:left"
+        return tag(
+            "table",
+            tag("caption", self.caption, style=below) if self.caption else "",
+            tag("thead", line(self.head, "th")),
+            tag("tbody", *(line(row, "td") for row in self.rows)),
+            style="border-collapse:collapse",
+        )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence], *, caption: str = "") -> Table:

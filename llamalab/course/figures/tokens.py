@@ -1,7 +1,8 @@
 """The pieces of a text, each on its own colour, with its id beneath."""
 
 from collections.abc import Sequence
-from html import escape
+
+from llamalab.course.figures.html import Html, tag
 
 # Light backgrounds that black letters can be read on, told apart by lightness as well as hue.
 PAPER = ("#cfe8f7", "#ffe3b8", "#c6ecd9", "#f4d7e6", "#fff7b0")
@@ -18,16 +19,16 @@ class Pieces:
     def __repr__(self) -> str:
         return "|".join(self.pieces)
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Html:
         spans = []
         for i, piece in enumerate(self.pieces):
-            below = f"<br><small>{self.ids[i]}</small>" if self.ids is not None else ""
+            below = (tag("br"), tag("small", self.ids[i])) if self.ids is not None else ()
             style = (
                 f"display:inline-block;text-align:center;background:{PAPER[i % len(PAPER)]};"
                 "color:#000;padding:.1em .3em;margin:.1em;border-radius:.2em;font-family:monospace"
             )
-            spans.append(f"<span style='{style}'>{escape(piece)}{below}</span>")
-        return f"<div style='line-height:1.3;max-width:46em'>{''.join(spans)}</div>"
+            spans.append(tag("span", piece, *below, style=style))
+        return tag("div", *spans, style="line-height:1.3;max-width:46em")
 
 
 def pieces(pieces: Sequence[str], ids: Sequence[int] | None = None) -> Pieces:

@@ -13,7 +13,7 @@ import torch
 
 from llamalab.course import ex, mine
 from llamalab.course.catalogue import find
-from llamalab.course.engine import Exercise, Misconception, answers
+from llamalab.course.engine import Exercise, Misconception, answers, attempts
 from llamalab.course.engine.deadline import TimeUp, TooMuchMemory, run_limited
 from llamalab.runtime import paths
 from tests.course.engine.learner import cell
@@ -169,7 +169,7 @@ def test_handing_in_the_course_s_own_function_counts_nothing():
 
 def test_the_package_may_be_used_for_other_things():
     code = (
-        "from llamalab.course import mine\n"
+        "from llamalab.course.engine import answers\nfrom llamalab.runtime import paths\n"
         "def scale(x, factor):\n    assert paths.answers_folder() and answers.names() == []\n"
         "    return x * factor\n"
     )
@@ -317,7 +317,7 @@ def test_a_folder_that_cannot_be_written_costs_no_points(tmp_path, monkeypatch):
 
 
 def test_hints_climb_and_the_last_one_stays():
-    EXERCISE._state["hints"] = 0
+    attempts.forget(EXERCISE.name)
     heads = [EXERCISE.hint().head for _ in range(3)]
     assert heads == ["Hint 1 of 2", "Hint 2 of 2", "Hint 2 of 2"]
     assert "First." in EXERCISE.hint(1).text
@@ -440,7 +440,7 @@ def test_a_kernel_killed_while_saving_leaves_the_old_answer(my_llama):
     file counts as one."""
     answers.save("next_token", "def inputs_and_targets(ids):\n    return ids[:-1], ids[1:]\n")
     code = (
-        "import os, signal\nfrom llamalab.course import mine\n"
+        "import os\nfrom llamalab.course.engine import answers\n"
         "os.fsync = lambda f: os._exit(9)\n"
         "answers.save('next_token', 'def inputs_and_targets(ids): broken')\n"
     )

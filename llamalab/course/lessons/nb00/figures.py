@@ -1,16 +1,20 @@
 """Where a model's parameters are: the drawing of a model with a bar of its parts beneath it,
 for any preset; to choose from, or all of them as a table."""
 
-from html import escape
-
 from llamalab.accounting import count_parameters
 from llamalab.config import LlamaConfig
-from llamalab.course.figures.figure import COLOURS
-from llamalab.course.figures.live import Live
-from llamalab.course.figures.model_map import model_map
-from llamalab.course.figures.table import Table, table
+from llamalab.course.figures import Choice, Live, explorer, model_map, palette, table
+from llamalab.course.figures.html import Html, join, tag
+from llamalab.course.figures.table import Table
 
-PARTS = ("embedding", "attention", "feed_forward", "norms", "output")
+COLOURS = {
+    "embedding": palette.SKY,
+    "attention": palette.ATTENTION,
+    "feed_forward": palette.GATE,
+    "norms": palette.NORM,
+    "output": palette.GREEN,
+}
+PARTS = tuple(COLOURS)
 
 
 def shares(names: tuple[str, ...]) -> Table:
@@ -25,46 +29,37 @@ def shares(names: tuple[str, ...]) -> Table:
 
 
 def size_explorer(names: tuple[str, ...]) -> Live:
-    """Choose a preset; see its drawing and where its parameters are. `widget.choice` is the
-    drop-down, `widget.says` the line of text under the picture."""
-
-    def make():
-        import ipywidgets
-
-        choice = ipywidgets.Dropdown(options=names, description="model")
-        picture, says = ipywidgets.HTML(), ipywidgets.Label()
-
-        def show(_=None) -> None:
-            picture.value = _picture(choice.value)
-            says.value = sentence(choice.value)
-
-        choice.observe(show, "value")
-        show()
-        box = ipywidgets.VBox([choice, picture, says])
-        box.choice, box.says = choice, says
-        return box
-
-    html = f"{_picture(names[0])}<div>{escape(sentence(names[0]))}</div>"
-    return Live(html, sentence(names[0]), make)
+    """Choose a preset; see its drawing and where its parameters are. The widget has `.model` and
+    `.words`."""
+    return explorer([Choice("model", names[0], names)], picture=picture, words=sentence)
 
 
-def sentence(name: str) -> str:
+def sentence(model: str) -> str:
     """The largest part of a preset, in words."""
-    counts = count_parameters(LlamaConfig.from_name(name))
+    counts = count_parameters(LlamaConfig.from_name(model))
     largest = max(PARTS, key=counts.__getitem__)
     share = 100 * counts[largest] / counts["total"]
     words = largest.replace("_", "-")
-    return f"{name}: {counts['total']:,} parameters, {share:.0f} % of them in the {words} part"
+    return f"{model}: {counts['total']:,} parameters, {share:.0f} % of them in the {words} part"
 
 
-def _picture(name: str) -> str:
-    config = LlamaConfig.from_name(name)
+def picture(model: str) -> Html:
+    """The model's map, and its parameters as one bar: a word under each part that has room for it,
+    the others named beneath."""
+    config = LlamaConfig.from_name(model)
     counts = count_parameters(config)
-    cells, legend = [], []
-    for part, colour in zip(PARTS, COLOURS):
+    cells, words, rest = [], [], []
+    for part, colour in COLOURS.items():
         share = 100 * counts[part] / counts["total"]
-        name = escape(part.replace("_", "-"))
-        cells.append(f"<div style='width:{share:.3f}%;background:{colour};height:1.2em'></div>")
-        legend.append(f"<span style='color:{colour}'>■</span> {name} {share:.2f} %")
-    bar = f"<div style='display:flex;width:480px'>{''.join(cells)}</div>"
-    return f"{model_map(config)._repr_html_()}{bar}<div>{' &nbsp; '.join(legend)}</div>"
+        name = f"{part.replace('_', '-')} {share:.2f} %"
+        wide = f"width:{share:.3f}%;overflow:hidden"
+        cells.append(tag("div", style=f"{wide};background:{colour};height:1.2em"))
+        label = tag("span", name, style=f"color:{palette.INK}") if share > 25 else ""
+        words.append(tag("div", label, style=f"{wide};white-space:nowrap"))
+        if not label:
+            rest += [tag("span", "■", style=f"color:{colour}"), f" {name}   "]
+    row = "display:flex;width:480px"
+    card = f"display:inline-block;background:{palette.PAPER};border-radius:6px;padding:6px"
+    card += f";color:{palette.INK};font-size:13px"
+    bar = (tag("div", *cells, style=row), tag("div", *words, style=row), tag("div", *rest))
+    return join(model_map(config)._repr_html_(), tag("div"), tag("div", *bar, style=card))

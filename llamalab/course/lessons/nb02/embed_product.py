@@ -305,6 +305,7 @@ EXERCISE = Exercise(
     reference=_embed_reference,
     probes=_embed_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "For each token you need V numbers: a 1 at the place that its id names and 0 elsewhere. "
         "That is a question asked of every number from 0 to V - 1: are you the id?",

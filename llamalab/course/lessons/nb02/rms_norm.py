@@ -483,6 +483,7 @@ EXERCISE = Exercise(
     reference=_rms_norm_reference,
     probes=_rms_norm_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Four steps, in this order: square, mean, root, divide. The mean is over the D numbers "
         "of one vector, and eps joins before one of the four steps: which?",

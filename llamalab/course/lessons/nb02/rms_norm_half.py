@@ -360,6 +360,7 @@ EXERCISE = Exercise(
     reference=_rms_norm_half_reference,
     probes=_half_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Three dtypes of moments: x as it comes in, the arithmetic, the result. Only the "
         "arithmetic is wide. And the weight, is it part of the arithmetic or of what follows?",

@@ -271,6 +271,7 @@ EXERCISE = Exercise(
     reference=_rope_reference,
     probes=_rope_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Take the even-numbered seats as a and the odd-numbered as b: one pair each. Then two "
         "lines of the formula, for all pairs at once. Where must the tables get one more axis?",

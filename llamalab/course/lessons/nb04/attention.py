@@ -355,6 +355,7 @@ EXERCISE = Exercise(
     reference=layers.attention,
     probes=_attention_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "It is one_head for all rows and all heads at once. Bring q, k and v to a shape in which "
         "the last two axes are (T, D) and (S, D), and `@` does the rest.",

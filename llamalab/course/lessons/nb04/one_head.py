@@ -213,6 +213,7 @@ EXERCISE = Exercise(
     reference=_one_head_reference,
     probes=_one_head_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Four steps: compare, hide, share out, mix. Which of the four needs D, and which of the "
         "axes of (T, S) must sum to 1?",

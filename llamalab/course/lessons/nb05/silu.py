@@ -157,6 +157,7 @@ EXERCISE = Exercise(
     reference=_silu_reference,
     probes=_silu_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Two factors: the number itself, and the share of it that passes. Which function gives "
         "a share between 0 and 1 for any number, and what does yours do for x = -100 and 100?",

@@ -224,6 +224,7 @@ EXERCISE = Exercise(
     reference=package_swiglu,
     probes=_swiglu_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Three products, one SiLU, one multiplication. On paper: y = w2 (silu(w1 x) * w3 x). "
         "Which of the two branches is bent, and before or after they meet?",

@@ -211,6 +211,7 @@ EXERCISE = Exercise(
     reference=_block_reference,
     probes=_block_probes,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Two layers, and the same thing happens around each: copy, normalise the copy, let the "
         "layer read it, add what comes out to what was there.",

@@ -208,6 +208,7 @@ EXERCISE = Exercise(
     probes=_masked_loss_probes,
     rtol=1e-4,
     misconceptions=wrong.all,
+    gradients=True,
     hints=(
         "Whose opinion is logits[:, t], and on what? Three things have to be cut to the same "
         "T - 1 places: two of them at one end, the other at the other.",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from llamalab.course.figures.figure import COLOURS, Figure, figure
-from llamalab.course.figures.live import Live, plain
+from llamalab.course.figures.html import plain
+from llamalab.course.figures.live import Live
 from llamalab.sampling import probabilities
 
 MODEL, DRAWN = "#BBBBBB", COLOURS[0]  # the model's own share, and what is drawn from

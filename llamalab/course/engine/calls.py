@@ -1,0 +1,151 @@
+"""One call of an answer on a probe: what it gave, what it changed, what it did on the way.
+
+The answer works on a copy of the probe, within a time, and what it does to the whole process
+(torch's default dtype, the working folder) is undone and named.
+"""
+
+import contextlib
+import copy
+import io
+import os
+import random
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from llamalab.course.engine.deadline import TimeUp, TooMuchMemory, run_limited
+from llamalab.course.engine.difference import difference
+from llamalab.course.engine.gradients import Gradients, gradients_alike, leaves, pull_back
+from llamalab.course.engine.task import Task
+from llamalab.course.engine.watch import Seen, watching
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call of an answer led to: a value, or an exception; which arguments it changed on
+    the way; the gradients, where they were asked for."""
+
+    value: Any = None
+    error: BaseException | None = None
+    changed: tuple[int, ...] = ()
+    settings: str = ""  # a setting of the whole process that it left changed
+    seen: Seen = Seen()
+    gradients: Gradients | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return isinstance(self.error, (TimeUp, TooMuchMemory))
+
+    def alike(self, other: "Outcome", **tolerance: float) -> bool:
+        if self.error is not None or other.error is not None:
+            return type(self.error) is type(other.error)
+        if (self.changed, self.settings) != (other.changed, other.settings):
+            return False
+        if difference(self.value, other.value, **tolerance) is not None:
+            return False
+        if self.gradients is None or other.gradients is None:
+            return True
+        return gradients_alike(self.gradients, other.gradients)
+
+
+def outcomes(task: Task, function: Callable, *, gradients: bool = False) -> list[Outcome]:
+    """The outcomes on all probes, up to the first that had to be stopped."""
+    found: list[Outcome] = []
+    end = time.monotonic() + task.seconds
+    for number, probe in enumerate(task.probes()):
+        left = max(0.1, end - time.monotonic())
+        if gradients:
+            found.append(_call_with_gradients(function, probe, number, task.arguments, left))
+        else:
+            watched = task.no_autograd or task.largest_tensor is not None
+            found.append(_call(function, probe, left, watched))
+        if found[-1].stopped:
+            break
+    return found
+
+
+def _call(function: Callable, probe: tuple, seconds: float, watched: bool) -> Outcome:
+    given = copy.deepcopy(probe)
+    with watching(watched) as seen:
+        value, error, settings = _isolated(function, given, seconds)
+    if error is not None:
+        return Outcome(error=error, settings=settings, seen=seen())
+    changed = tuple(i for i, (now, was) in enumerate(zip(given, probe)) if not _unchanged(now, was))
+    return Outcome(value, None, changed, settings, seen())
+
+
+def _call_with_gradients(
+    function: Callable, probe: tuple, number: int, names: list[str], seconds: float
+) -> Outcome:
+    """The same call on arguments that all want their gradient, and the way back."""
+    given, wanted = leaves(probe, names)
+
+    def there_and_back():
+        value = function(*given)
+        return value, pull_back(value, wanted, seed=number)
+
+    with torch.enable_grad():
+        both, error, settings = _isolated(there_and_back, (), seconds)
+    if error is not None:
+        return Outcome(error=error, settings=settings)
+    value, gradients = both
+    return Outcome(value, None, (), settings, gradients=gradients)
+
+
+def _isolated(
+    function: Callable, given: tuple, seconds: float
+) -> tuple[Any, BaseException | None, str]:
+    """(value, error, settings that were left changed) of function(*given)."""
+    before = _settings()
+    random_states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    value, caught = None, None
+    try:
+        value = run_limited(function, *given, seconds=seconds)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        caught = error
+    finally:
+        torch.set_rng_state(random_states[0])
+        random.setstate(random_states[1])
+        np.random.set_state(random_states[2])
+    return value, caught, _put_back(before)
+
+
+def _settings() -> dict[str, Any]:
+    return {
+        "torch's default dtype": torch.get_default_dtype(),
+        "whether torch records gradients": torch.is_grad_enabled(),
+        "the working folder": os.getcwd(),
+        "Python's recursion limit": sys.getrecursionlimit(),
+    }
+
+
+def _put_back(before: dict[str, Any]) -> str:
+    """Undo what a function did to the whole process, and name it."""
+    changed = [name for name, now in _settings().items() if now != before[name]]
+    if changed:
+        dtype, grad, folder, limit = before.values()
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        os.chdir(folder)
+        sys.setrecursionlimit(limit)
+    return " and ".join(changed)
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """For runs that are not the learner's own: what they print has been printed once already."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _unchanged(now: Any, before: Any) -> bool:
+    return callable(before) or difference(now, before, rtol=0.0, atol=0.0) is None

@@ -1,0 +1,324 @@
+"""What the judge says: every sentence of it stands here, and the numbers are filled in.
+
+A sentence says what is so, then what it means, then the way on. Each function makes the Result
+that the learner sees; `known` is the sentence of a misconception that was recognised.
+"""
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from llamalab.course.engine import attempts, source
+from llamalab.course.engine.card import Result
+from llamalab.course.engine.deadline import TimeUp
+from llamalab.course.engine.difference import Difference, describe
+from llamalab.course.engine.recognise import Recognised
+from llamalab.course.engine.task import Task
+
+HEADS = {
+    "raised": "It stopped with an error.",
+    "returned None": "It returned nothing.",
+    "changed": "It changed what it was given.",
+    "shape": "The shape is not right yet.",
+    "dtype": "The dtype is not right yet.",
+    "type": "The type is not right yet.",
+    "gradient": "The values are right, and the gradient is not.",
+    "autograd": "It lets autograd do the work.",
+    "too large": "It makes too large a tensor on the way.",
+    "no error": "It should have refused.",
+    "value": "The values are not right yet.",
+    "leans": "It works only in this notebook.",
+    "no source": "Right, but it cannot be kept.",
+    "signature": "The arguments do not fit.",
+    "no def": "That is no function made with def.",
+    "ours": "That is the course's own function.",
+    "not a function": "That is a value, not a function.",
+    "never returned": "It did not come back.",
+    "memory": "It wanted too much memory.",
+    "stopped": "The check was stopped.",
+    "fault": "The course made a mistake here, not you.",
+}
+
+
+def fail(
+    task: Task,
+    kind: str,
+    says: str,
+    *,
+    head: str = "",
+    probe: tuple = (),
+    rows: tuple = (),
+    known: Recognised | None = None,
+) -> Result:
+    """A result of 0 points. It says what is known first, then what was found."""
+    foot = f"Stuck? `ex.{task.name}.hint()`" if attempts.tries(task.name) else ""
+    return Result(
+        0,
+        kind,
+        task.title,
+        head or HEADS[kind],
+        says,
+        named=known.name if known else None,
+        known=known.says if known else "",
+        given=given(task, probe) if probe else "",
+        rows=rows,
+        foot=foot,
+    )
+
+
+def given(task: Task, probe: tuple) -> str:
+    pairs = zip(task.arguments, probe, strict=False)
+    return "It was given " + ", ".join(f"{n}: {_shown(v)}" for n, v in pairs) + "."
+
+
+def _shown(value: Any) -> str:
+    """Small tensors of whole numbers or truth values in full; of all others the shape."""
+    if isinstance(value, torch.Tensor) and not value.is_floating_point():
+        if 0 < value.numel() <= 12 and not value.is_complex():
+            return str(value.tolist())
+    return describe(value)
+
+
+# -- before it is run --------------------------------------------------------------------------
+
+
+def not_attempted(task: Task, says: str) -> Result:
+    says += f" Fill it in, run the cell, then run this one. Stuck? `ex.{task.name}.hint()`"
+    return Result(0, "not attempted", task.title, "Not attempted yet.", says)
+
+
+EMPTY = "The cell still holds its empty function."
+GAP = "There is still a `...` to fill in."
+
+
+def not_a_function(task: Task, value: Any) -> Result:
+    says = "Hand over the function itself, without calling it: "
+    says += f"check({task.answer.__name__}). You gave {describe(value)}."
+    return fail(task, "not a function", says)
+
+
+def no_def(task: Task, function: Callable) -> Result:
+    says = f"It is a {type(function).__name__}. Write the answer out as a plain function, with def."
+    return fail(task, "no def", says)
+
+
+def coroutine(task: Task) -> Result:
+    says = "Take the word `async` away: nobody waits for this function."
+    return fail(task, "no def", says, head="That is a coroutine.")
+
+
+def ours(task: Task) -> Result:
+    says = "It is right, of course. Yours is the one that counts: write it in the cell."
+    return fail(task, "ours", says)
+
+
+def misfit(task: Task, signature: Any) -> Result:
+    says = f"The exercise calls it as {task.answer.__name__}({', '.join(task.arguments)}); "
+    return fail(task, "signature", says + f"yours takes {signature}.")
+
+
+# -- while it is run ---------------------------------------------------------------------------
+
+
+def stopped(task: Task, error: BaseException, probe: tuple) -> Result:
+    if isinstance(error, TimeUp):
+        says = (
+            f"It was still running after {task.seconds:g} seconds and was stopped. Is there "
+            f"a loop whose end is never reached? Your kernel is fine; nothing is lost."
+        )
+        return fail(task, "never returned", says, probe=probe)
+    says = "It was stopped because it took hundreds of megabytes. Does something grow in "
+    says += "a loop without end? Your kernel is fine; nothing is lost."
+    return fail(task, "memory", says, probe=probe)
+
+
+def interrupted(task: Task) -> Result:
+    return fail(task, "stopped", "Nothing was judged.")
+
+
+def cannot_be_judged(task: Task, error: BaseException) -> Result:
+    says = f"What your function returns cannot be judged ({type(error).__name__})."
+    return fail(task, "type", says)
+
+
+def fault(task: Task, what: str, error: BaseException) -> Result:
+    """An error of the course's own."""
+    frame = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" ({frame[0].filename.rsplit('/', 1)[-1]}, line {frame[0].lineno})" if frame else ""
+    says = f"{what} stopped with {one_line(error)}{place}. Your answer has not been judged, and "
+    says += "nothing is wrong with it that we know of. Please report this, with the name "
+    return fail(task, "fault", says + f"of the exercise, {task.name}.")
+
+
+NO_REFUSAL = "It should refuse this with {}, and it did not."
+
+
+def returned_none() -> str:
+    return "Your function returned None. Did you forget `return`?"
+
+
+def left_settings(settings: str) -> str:
+    says = f"Your function changes {settings} for the whole notebook, and leaves "
+    return says + "it changed (it has been put back). Work on the values alone."
+
+
+def left_arguments(task: Task, changed: tuple[int, ...]) -> str:
+    names = [task.arguments[i] for i in changed]
+    return (
+        f"After the call `{'`, `'.join(names)}` was no longer what it had been. Whoever "
+        f"called your function still needs it: work on a copy, or build a new value."
+    )
+
+
+def sentence(found: Difference) -> str:
+    return found.says[0].upper() + found.says[1:] + "."
+
+
+# -- the gradient ------------------------------------------------------------------------------
+
+CUTS = (".detach(", ".detach_(", ".data", "no_grad", "inference_mode", ".item(", ".numpy(",
+        ".tolist(", "torch.tensor(", "set_grad_enabled", "requires_grad_(")  # fmt: skip
+
+
+def cut_words(function: Callable) -> str:
+    """What in the function's own text is known to cut a gradient off."""
+    try:
+        lines = source.source_of(function).splitlines()
+    except source.NoSource:
+        return ""
+    code = [line.split("#")[0] for line in lines]
+    found = [(n, cut) for n, line in enumerate(code, 1) for cut in CUTS if cut in line]
+    if not found:
+        return ""
+    number, cut = found[0]
+    return f" Look at `{cut.strip('(')}` in line {number} of the function."
+
+
+def no_way_back(function: Callable, error: BaseException) -> str:
+    """Autograd's own errors, told kindly."""
+    text = str(error)
+    if "in-place operation" in text or "inplace operation" in text or "modified by an in" in text:
+        return (
+            "With arguments that want their gradient it writes into a tensor that the way back "
+            "still needs, and autograd stops there. Build a new tensor instead of writing into "
+            f"one (`x = x * 2`, not `x *= 2` or `x[...] = …`).{_line(function, error)}"
+        )
+    if "numpy()" in text:
+        return (
+            "With arguments that want their gradient it asks for numpy, which has no way back. "
+            f"Stay with torch's own functions.{_line(function, error)}"
+        )
+    return "On the way back, with arguments that want their gradient: " + error_words(
+        function, error
+    )
+
+
+def _line(function: Callable, error: BaseException) -> str:
+    own = own_frames(function, error)
+    return f" It is line {own[-1].lineno}: `{own[-1].line.strip()}`." if own and own[-1].line else ""
+
+
+def used_autograd(how: str) -> str:
+    return (
+        f"The values are right, but {how} worked them out. Here the question is how: write the "
+        f"formula of the gradient itself, in products and sums."
+    )
+
+
+def too_large(size: int, shape: tuple[int, ...], limit: int) -> str:
+    return (
+        f"On the way it makes a tensor {shape} of {size:,} numbers; {limit:,} are enough for "
+        f"the largest. The values are right, and what was to be saved is not saved."
+    )
+
+
+# -- is it still right in an empty notebook ----------------------------------------------------
+
+
+def leans(task: Task, name: str, function: str) -> Result:
+    says = (
+        f"The values are right, but `{function}` uses `{name}`, a variable of this notebook. "
+        f"In a fresh kernel, or in your own model, it would not be there. Make it an "
+        f"argument, or define it inside the function. (A constant whose name is in CAPITALS "
+        f"may stand outside, and so may functions and imports.)"
+    )
+    return fail(task, "leans", says)
+
+
+def one_name_for_two(task: Task, name: str) -> Result:
+    asked = task.answer.__name__
+    says = f"`{name}` calls another function of the name that is asked for. Give "
+    says += f"the answer the name `{asked}`, and the helper another one."
+    return fail(task, "leans", says, head="Two functions go by one name.")
+
+
+def borrowed(task: Task, name: str) -> Result:
+    says = f"`{name}` is the course's own answer to an exercise that you have not "
+    says += "solved yet. Solve that one first, or write out here what you need of it."
+    return fail(task, "leans", says, head="It leans on a part that is not yours yet.")
+
+
+def no_source(task: Task) -> Result:
+    says = "There is no `def` to save: write the function out in a cell, with def, and "
+    return fail(task, "no source", says + "without %%time or the like above it.")
+
+
+def does_not_stand_alone(task: Task, error: BaseException) -> Result:
+    says = f"In an empty notebook its definition stops with {one_line(error)}"
+    return fail(task, "leans", says)
+
+
+def differs_alone(task: Task) -> Result:
+    says = "In an empty notebook it gives another answer than here. Does it keep "
+    return fail(task, "leans", says + "something between calls?")
+
+
+def correct(task: Task, says: str = "") -> Result:
+    points = f"{task.points} point{'s' if task.points != 1 else ''}"
+    return Result(task.points, "passed", task.title, f"Correct: {points}.", says)
+
+
+def saved(folder: str, name: str) -> str:
+    return f"Saved as {folder}/{name}.py. It is yours now."
+
+
+def not_saved(error: BaseException, variable: str) -> str:
+    says = f"It could not be saved: {one_line(error)} Set {variable} "
+    return says + "to a folder that can be written to, and check again to keep it."
+
+
+# -- errors ------------------------------------------------------------------------------------
+
+
+def a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "AEIOaeio" else f"a {noun}"
+
+
+def one_line(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text[:200]}" if text else f"{type(error).__name__}."
+
+
+def own_frames(function: Callable, error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of the error that lie in a cell of the learner's."""
+    code = getattr(function, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    home = code.co_filename if code else ""
+    return [f for f in frames if f.filename == home or source.is_cell(f.filename)]
+
+
+def error_words(function: Callable, error: BaseException) -> str:
+    """The error, and the learner's own line that it came from. No frame of ours is shown."""
+    if isinstance(error, RecursionError):
+        return "It calls itself without end: RecursionError. Which case stops the recursion?"
+    own = own_frames(function, error)
+    text = one_line(error)
+    if own and own[-1].line:
+        place = "" if own[-1].name == function.__name__ else f", in `{own[-1].name}`"
+        text = f"Line {own[-1].lineno} of its cell{place}, `{own[-1].line.strip()}`: {text}"
+    return text

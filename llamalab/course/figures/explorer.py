@@ -1,0 +1,127 @@
+"""Something to play with that answers a question: controls, a picture, a sentence.
+
+    explorer(
+        [Slider("theta", 10_000, values=(500, 10_000, 1_000_000)), Slider("distance", 64, 1, 4096)],
+        picture=theta_figure,   # (theta=…, distance=…) -> Figure, or Html
+        words=theta_words,      # (theta=…, distance=…) -> one sentence
+    )
+
+Without a kernel it is the sentence and the picture at the values it starts with. With one, the
+widget has an attribute for each control, by its name, and `.words` and `.picture`: in a notebook
+`play.theta.value = 500; print(play.words.value)` moves it and shows what it then says.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from llamalab.course.figures.html import join, tag
+from llamalab.course.figures.live import Live
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number: from `low` to `high` in steps of `step`, or one of `values`. Whole numbers give a
+    slider of whole numbers. `shown` writes one of `values` (1,000,000 rather than 1000000.0)."""
+
+    name: str
+    start: float
+    low: float = 0
+    high: float = 1
+    step: float = 1
+    values: Sequence[float] = ()
+    label: str = ""
+    shown: Callable[[float], str] = "{:,}".format
+    live: bool = True  # draw while it moves; False where a picture takes long
+
+    def widget(self, widgets, layout):
+        common = {"description": self.label or self.name, "layout": layout,
+                  "continuous_update": self.live}  # fmt: skip
+        if self.values:
+            options = [(self.shown(value), value) for value in self.values]
+            return widgets.SelectionSlider(options=options, value=self.start, **common)
+        whole = all(isinstance(n, int) for n in (self.start, self.low, self.high, self.step))
+        kind = widgets.IntSlider if whole else widgets.FloatSlider
+        return kind(self.start, min=self.low, max=self.high, step=self.step, **common)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some options, by name."""
+
+    name: str
+    start: object
+    options: Sequence
+    label: str = ""
+
+    def widget(self, widgets, layout):
+        common = {"description": self.label or self.name, "layout": layout}
+        return widgets.Dropdown(options=list(self.options), value=self.start, **common)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Yes or no."""
+
+    name: str
+    start: bool
+    label: str = ""
+
+    def widget(self, widgets, layout):
+        return widgets.Checkbox(self.start, description=self.label or self.name, layout=layout)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text that the reader types."""
+
+    name: str
+    start: str
+    label: str = ""
+
+    def widget(self, widgets, layout):
+        common = {"description": self.label or self.name, "layout": layout}
+        return widgets.Text(self.start, continuous_update=False, **common)
+
+
+def explorer(
+    controls: Sequence[Slider | Choice | Switch | Words],
+    picture: Callable,
+    words: Callable[..., str],
+    *,
+    more: Callable | None = None,
+) -> Live:
+    """Controls above, a sentence and a picture below. `picture(**values)` gives a Figure or Html,
+    `words(**values)` one sentence, `more(**values)` perhaps further Html beneath (`.more`)."""
+    start = {control.name: control.start for control in controls}
+
+    def make():
+        import ipywidgets
+
+        wide = ipywidgets.Layout(width="30em")
+        made = {control.name: control.widget(ipywidgets, wide) for control in controls}
+        says, drawn, rest = ipywidgets.Label(), ipywidgets.HTML(), ipywidgets.HTML()
+
+        def draw(change=None) -> None:
+            values = {name: widget.value for name, widget in made.items()}
+            says.value = words(**values)
+            drawn.value = _html(picture(**values))
+            if more is not None:
+                rest.value = _html(more(**values))
+
+        for widget in made.values():
+            widget.style.description_width = "9em"
+            widget.observe(draw, "value")
+        draw()
+        box = ipywidgets.VBox([*made.values(), says, drawn, *([rest] if more else [])])
+        for name, widget in made.items():
+            setattr(box, name, widget)
+        box.words, box.picture, box.more = says, drawn, rest
+        return box
+
+    says = words(**start)
+    still = join(tag("p", says), _html(picture(**start)), _html(more(**start)) if more else "")
+    return Live(still, says, make)
+
+
+def _html(shown) -> str:
+    return shown if isinstance(shown, str) else shown._repr_html_()

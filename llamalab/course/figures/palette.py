@@ -1,0 +1,43 @@
+"""One colour for one thing, in the whole course.
+
+Okabe and Ito's eight, which colour-blind readers tell apart, and three greys. Neighbours in a
+picture differ in lightness too, so that a grey print still reads; what must be told apart without
+any colour has a label at its line besides. Pictures stand on PAPER, a card of their own, so that
+they read the same on JupyterLab's light and dark themes.
+"""
+
+BLUE, VERMILLION, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
+
+PAPER, INK, FAINT, GRID = "#FBFAF6", "#222222", "#6B6B6B", "#DEDBD2"
+
+# Attention
+QUERY, KEY, VALUE, CACHE = BLUE, VERMILLION, GREEN, ORANGE
+# The block
+RESIDUAL, NORM, ATTENTION, GATE, UP = INK, ORANGE, BLUE, PINK, SKY
+# Training
+LOSS, VALIDATION, GRADIENT = BLUE, VERMILLION, PINK
+# Alignment
+POLICY, REFERENCE, REWARD, JUDGE = BLUE, FAINT, ORANGE, GREEN
+# Yes and no
+RIGHT, WRONG, LIT = GREEN, VERMILLION, "#FFD166"
+
+SERIES = (BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK, FAINT)  # where nothing has a name
+
+
+def lightness(colour: str) -> float:
+    """0 for black, 1 for white: what is left of a colour in grey (Rec. 709)."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """The WCAG contrast of two colours, 1 to 21; text wants 4.5, lines 3."""
+
+    def luminance(colour: str) -> float:
+        parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear))
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)

@@ -1,0 +1,126 @@
+"""The visual language: colours told apart, labels that do not lie on each other, text that comes
+out as text, and an explorer that is the same with a kernel and without."""
+
+import math
+
+import pytest
+
+from llamalab.course.figures import (
+    Choice,
+    Slider,
+    Switch,
+    Words,
+    box,
+    explorer,
+    figure,
+    label_lines,
+    palette,
+    pieces,
+    table,
+)
+from llamalab.course.figures.draw import spread
+from llamalab.course.figures.html import Html, inline, plain, tag
+
+TOGETHER = [
+    (palette.QUERY, palette.KEY, palette.VALUE),
+    (palette.GATE, palette.UP, palette.RESIDUAL),
+    (palette.LOSS, palette.VALIDATION),
+    (palette.POLICY, palette.REFERENCE, palette.REWARD, palette.JUDGE),
+]
+
+
+def deuteranope(colour: str) -> list[float]:
+    """The colour as a reader without green cones sees it (Viénot, Brettel and Mollon 1999)."""
+    r, g, b = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    r, g, b = (c**2.2 for c in (r, g, b))
+    seen = 0.29275 * r + 0.70725 * g, 0.29275 * r + 0.70725 * g, -0.02234 * r + 0.02234 * g + b
+    return [max(0.0, c) ** (1 / 2.2) for c in seen]
+
+
+@pytest.mark.parametrize("group", TOGETHER)
+def test_what_stands_together_is_told_apart(group):
+    for i, one in enumerate(group):
+        for other in group[i + 1 :]:
+            assert math.dist(deuteranope(one), deuteranope(other)) > 0.2, (one, other)
+        assert palette.contrast(one, palette.PAPER) > 2, one
+
+
+def test_words_are_readable():
+    for colour in (palette.INK, palette.FAINT):
+        assert palette.contrast(colour, palette.PAPER) > 4.5
+    assert palette.contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert palette.contrast("#777777", "#777777") == 1
+
+
+@pytest.mark.parametrize("heights", [[0.1, 0.5, 0.9], [0.5, 0.5, 0.5], [0.1, 0.12, 0.13, 0.8], [0]])
+def test_labels_are_moved_apart_and_no_further(heights):
+    moved = spread(heights, 0.1)
+    assert len(moved) == len(heights)
+    assert all(b - a >= 0.1 - 1e-9 for a, b in zip(moved, moved[1:]))
+    assert sum(moved) == pytest.approx(sum(heights))  # a group keeps its middle
+    if all(b - a >= 0.1 for a, b in zip(heights, heights[1:])):
+        assert moved == pytest.approx(heights)
+
+
+def test_labels_stand_at_their_lines():
+    with figure("Two lines.", alt="Two lines that rise together") as fig:
+        for k in (1.0, 1.01):
+            fig.axes.plot([0, 1], [0, k])
+        label_lines(fig.axes, [(1, 1.0, "one", palette.QUERY), (1, 1.01, "other", palette.KEY)])
+        one, other = fig.axes.texts
+        assert (one.get_text(), other.get_text()) == ("one", "other")
+        assert other.xy[1] - one.xy[1] >= 0.06
+
+
+def test_a_picture_is_the_same_bytes_twice():
+    def drawn():
+        with figure("A box.", alt="A box that holds the token <s>") as fig:
+            box(fig.axes, 0.5, 0.5, "<s> costs $1 or $2", palette.QUERY, mono=True)
+        return fig.png
+
+    assert drawn() == drawn()
+
+
+def test_text_comes_out_as_text():
+    assert tag("p", "<s>", title="'\"") == "<p title='&#x27;&quot;'>&lt;s&gt;</p>"
+    assert tag("p", Html("<b>x</b>"), 3) == "<p><b>x</b>3</p>"
+    assert inline("a `<s>` b") == "a <code>&lt;s&gt;</code> b"
+    assert inline("a lone ` sign") == "a lone ` sign"
+    assert plain("<p>a<br/>b</p><p>&lt;s&gt;</p>") == "a\nb\n<s>"
+    for shown in (table(["<s>"], [["<i>"]], caption="<b>"), pieces(["<s>"], [1])):
+        html = shown._repr_html_()
+        assert "<s>" not in html and "<i>" not in html and "<b>" not in html
+        assert "&lt;s&gt;" in html
+
+
+def picture(**values):
+    with figure("Values.", alt=f"the values {sorted(values)}") as fig:
+        fig.axes.set_title(str(values))
+    return fig
+
+
+def test_an_explorer_moves_and_has_a_still_twin():
+    pytest.importorskip("ipywidgets")
+    live = explorer(
+        [
+            Slider("rate", 0.5, 0.0, 2.0, 0.1),
+            Slider("count", 3, 1, 9),
+            Slider("size", 100, values=(10, 100, 1000)),
+            Choice("model", "b", ("a", "b")),
+            Switch("cached", True),
+            Words("text", "<s>"),
+        ],
+        picture=picture,
+        words=lambda **v: " ".join(f"{name}={value}" for name, value in v.items()),
+        more=lambda **v: tag("p", "more of ", v["text"]),
+    )
+    still = "rate=0.5 count=3 size=100 model=b cached=True text=<s>"
+    assert repr(live) == still
+    assert "text=&lt;s&gt;" in live.html and "<figure" in live.html
+    play = live.widget
+    assert play.words.value == still
+    play.rate.value, play.count.value, play.size.value = 1.5, 9, 1000
+    play.model.value, play.cached.value, play.text.value = "a", False, "x"
+    assert play.words.value == "rate=1.5 count=9 size=1000 model=a cached=False text=x"
+    assert play.picture.value != picture(rate=0.5)._repr_html_()
+    assert play.more.value == "<p>more of x</p>"
