@@ -226,16 +226,6 @@ def drops_the_first_in_place(ids):
     return ids[:-1], ids
 
 
-@wrong(
-    "The values are right, but you shortened the caller's own list: whoever holds it has just "
-    "lost its first token."
-)
-def drops_the_first_in_place_at_the_end(ids):
-    inputs = ids[:-1]
-    ids.pop(0)
-    return inputs, ids
-
-
 EXERCISE = Exercise(
     name="next_token",
     title="Inputs and targets",

@@ -295,8 +295,7 @@ def lists_pairs_that_never_occur(words):
 
 
 @wrong(
-    "You left out the pairs that occur once. They may be merged too, when nothing better is "
-    "left."
+    "You left out the pairs that occur once. They may be merged too, when nothing better is left."
 )
 def leaves_out_what_occurs_once(words):
     return {pair: n for pair, n in _counted(words).items() if n > 1}

@@ -197,16 +197,6 @@ def small_letters_too(pieces):
 
 
 @wrong(
-    "`<0xe4>` is a byte to you, and it is text: byte pieces are written with capital letters, "
-    "`<0xE4>`. What is written otherwise somebody has typed."
-)
-def begins_and_ends_like_a_byte(pieces):
-    return _undone(
-        pieces, lambda p: int(p[3:-1], 16) if p.startswith("<0x") and p.endswith(">") else None
-    )
-
-
-@wrong(
     "You leave out every piece in pointed brackets. Only `<s>` and `</s>` are special: `<b>` is "
     "text, and whoever writes a web page wants it back."
 )
@@ -251,27 +241,15 @@ def breaks_on_broken_bytes(pieces):
 
 
 @wrong(
-    "You look at the first character, and an empty text has none. `str.removeprefix(' ')` takes a "
-    "space away if there is one."
+    "You look at the first character, or the first piece, and an empty text has none. "
+    "`str.removeprefix(' ')` on the finished text takes a space away if there is one."
 )
 def looks_at_the_first_of_nothing(pieces):
     text = _decoded(pieces)
     return text[1:] if text[0] == " " else text
 
 
-@wrong(
-    "You look at the first piece, and there may be none. `str.removeprefix(' ')` on the finished "
-    "text takes a space away if there is one."
-)
-def looks_at_the_first_piece_of_none(pieces):
-    kept = [piece for piece in pieces if piece not in ("<s>", "</s>")]
-    kept[0] = kept[0].removeprefix("▁")
-    return _decoded(kept)
-
-
-@wrong(
-    "You read the two digits as decimal. They are hexadecimal: int(…, 16)."
-)
+@wrong("You read the two digits as decimal. They are hexadecimal: int(…, 16).")
 def reads_digits_as_decimal(pieces):
     return _undone(pieces, lambda p: int(p[3:5]) if p in bpe.BYTE_OF else None)
 
@@ -302,9 +280,7 @@ def spaces_after_decoding(pieces):
     return data.decode("utf-8", errors="replace").replace("▁", " ").removeprefix(" ")
 
 
-@wrong(
-    "You replace one ▁ in each piece. `▁▁▁` is three spaces: code lives by them."
-)
+@wrong("You replace one ▁ in each piece. `▁▁▁` is three spaces: code lives by them.")
 def one_space_a_piece(pieces):
     data = b""
     for piece in pieces:

@@ -113,8 +113,8 @@ def single_pass(symbols, scores):
 
 
 @wrong(
-    "You merge the first pair that makes a piece, without asking whether a pair further on has "
-    "a higher score."
+    "You merge the first pair that makes a piece, or the longest, without asking whether a pair "
+    "further on has a higher score."
 )
 def the_first_that_fits(symbols, scores):
     symbols = list(symbols)
@@ -243,27 +243,6 @@ def asks_for_what_is_not_there(symbols, scores):
 
 
 @wrong(
-    "You let the longest piece win. Llama 2 asks for the highest score, however short the piece."
-)
-def longest_piece_first(symbols, scores):
-    def choose(pairs):
-        return max(_known(pairs, scores), key=lambda pair: len(pair[1]), default=None)
-
-    return _by_order(symbols, choose)
-
-
-@wrong(
-    "You compare the sizes of the scores, and -9 is larger than -1 that way. Scores are minus the "
-    "order of learning: the highest is the one nearest to 0."
-)
-def compares_sizes(symbols, scores):
-    def choose(pairs):
-        return max(_known(pairs, scores), key=lambda pair: abs(scores[pair[1]]), default=None)
-
-    return _by_order(symbols, choose)
-
-
-@wrong(
     "You go by the order in which the pieces stand in the dict. Mostly that is the order of "
     "their scores, but for the runs of spaces it is not: compare the scores themselves."
 )
@@ -361,21 +340,6 @@ def walks_and_merges(symbols, scores):
                 merged = True
             i += 1
     return symbols
-
-
-@wrong(
-    "You replay the merges in order, each once and at all its places. A piece that gets its chance "
-    "later, or again, is missed: ask for the best pair anew after every merge."
-)
-def replays_with_merge_pair(symbols, scores):
-    for piece in sorted(scores, key=scores.get, reverse=True):
-        merged, i = [], 0
-        while i < len(symbols):
-            fits = "".join(symbols[i : i + 2]) == piece and symbols[i] != piece
-            merged.append(piece if fits else symbols[i])
-            i += 2 if fits else 1
-        symbols = merged
-    return list(symbols)
 
 
 @wrong(

@@ -475,20 +475,6 @@ def in_the_callers_list(symbols, scores):
     return symbols
 
 
-@wrong(
-    "The pieces are right, but you left gaps in the caller's own list. Begin with `list(symbols)`, "
-    "a copy."
-)
-def gaps_in_the_callers_list(symbols, scores):
-    places = iter(_by_place(symbols, scores))
-    pieces, i = [], 0
-    for piece in places:
-        pieces.append(piece)
-        symbols[i : i + len(piece)] = [piece] + [None] * (len(piece) - 1)
-        i += len(piece)
-    return pieces
-
-
 EXERCISE = Exercise(
     name="encode_with_heap",
     title="The priority queue",

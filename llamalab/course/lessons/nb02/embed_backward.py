@@ -45,8 +45,8 @@ def _added_up(tokens, grad_out, vocab_size):
 
 
 @wrong(
-    "Where a token comes twice you kept one of its gradients and lost the others: with a list "
-    "of indices, `=` and even `+=` write each row once. They must add up."
+    "Where a token comes twice you kept one of its gradients and lost the others: `=` writes over "
+    "what was there, and with a list of indices even `+=` writes each row once. They must add up."
 )
 def keeps_only_one(tokens, grad_out, vocab_size):
     grad_weight = torch.zeros(vocab_size, grad_out.shape[-1], dtype=grad_out.dtype)
@@ -125,23 +125,14 @@ def forgets_the_dtype(tokens, grad_out, vocab_size):
 
 
 @wrong(
-    "Where a token comes twice you kept the last of its gradients and lost the others: your loop "
-    "sets the row, `=`, where it should add to it, `+=`."
-)
-def the_last_one_wins(tokens, grad_out, vocab_size):
-    grad_weight = torch.zeros(vocab_size, grad_out.shape[-1], dtype=grad_out.dtype)
-    for token, row in zip(tokens.flatten().tolist(), grad_out.flatten(0, 1)):
-        grad_weight[token] = row
-    return grad_weight
-
-
-@wrong(
     "Where a token comes twice you kept the first of its gradients and lost the others. Each of "
     "them pulls on the row: they must add up."
 )
 def the_first_one_wins(tokens, grad_out, vocab_size):
-    return the_last_one_wins(tokens.flatten().flip(0)[None], grad_out.flatten(0, 1).flip(0)[None],
-                             vocab_size)  # fmt: skip
+    grad_weight = torch.zeros(vocab_size, grad_out.shape[-1], dtype=grad_out.dtype)
+    for token, row in reversed(list(zip(tokens.flatten().tolist(), grad_out.flatten(0, 1)))):
+        grad_weight[token] = row
+    return grad_weight
 
 
 @wrong(
@@ -196,16 +187,14 @@ def the_first_sentence_only(tokens, grad_out, vocab_size):
 
 
 @wrong(
-    "Your table has as many rows as the largest id of this batch asks for. The optimiser adds it to "
-    "the whole table: it needs `vocab_size` rows, zeros included."
+    "Your table has as many rows as the largest id of this batch asks for. The optimiser adds it "
+    "to the whole table: it needs `vocab_size` rows, zeros included."
 )
 def rows_up_to_the_largest_id(tokens, grad_out, vocab_size):
     return _added_up(tokens, grad_out, vocab_size)[: int(tokens.max()) + 1]
 
 
-@wrong(
-    "You subtracted. The gradient is asked for; to step against it is the optimiser's part."
-)
+@wrong("You subtracted. The gradient is asked for; to step against it is the optimiser's part.")
 def already_the_step(tokens, grad_out, vocab_size):
     return -_added_up(tokens, grad_out, vocab_size)
 
@@ -251,13 +240,6 @@ def looks_up_once_more(tokens, grad_out, vocab_size):
 
 
 @wrong(
-    "The one-hot must be turned on its side: (V, T) times (T, D). Forwards it was (T, V)."
-)
-def one_hot_not_turned(tokens, grad_out, vocab_size):
-    return torch.nn.functional.one_hot(tokens, vocab_size).to(grad_out.dtype) @ grad_out
-
-
-@wrong(
     "The rows are right, as a dict of those that occurred. A tensor is asked for, (V, D), zeros "
     "included."
 )
@@ -294,6 +276,7 @@ EXERCISE = Exercise(
     reference=_embed_backward_reference,
     probes=_embed_backward_probes,
     misconceptions=wrong.all,
+    no_autograd=True,
     hints=(
         "Forwards, each token took a copy of a row. Backwards, each token brings its gradient "
         "back to the row that it came from. What happens where two bring theirs to one row?",

@@ -117,28 +117,13 @@ def _one_hot(tokens, weight):
     return (tokens[..., None] == vocabulary).to(weight.dtype)
 
 
-CUT = (
-    "The values are right, and the table would never learn: {what} cuts the gradient off on its "
-    "way back to `weight`. Multiply with `weight` itself."
+@wrong(
+    "The values are right, and the table would never learn: `detach`, `.data`, `no_grad`, numpy, "
+    "`tolist` or a new `torch.tensor` cuts the gradient off on its way back to `weight`. Multiply "
+    "with `weight` itself."
 )
-
-
-@wrong(CUT.format(what="`detach()` or `.data`"))
 def detaches_the_table(tokens, weight):
     return _one_hot(tokens, weight) @ weight.detach()
-
-
-@wrong(CUT.format(what="`no_grad`"))
-def looks_up_under_no_grad(tokens, weight):
-    with torch.no_grad():
-        return _one_hot(tokens, weight) @ weight
-
-
-@wrong(CUT.format(what="going by way of numbers (numpy, `tolist`, `torch.tensor`)"))
-def builds_the_result_from_numbers(tokens, weight):
-    rows = weight.tolist()
-    numbers = [rows[i] for i in tokens.flatten().tolist()]
-    return torch.tensor(numbers, dtype=weight.dtype).reshape(*tokens.shape, weight.shape[1])
 
 
 @wrong(
@@ -156,14 +141,6 @@ def lets_one_hot_guess(tokens, weight):
 )
 def one_hot_in_float32(tokens, weight):
     return torch.nn.functional.one_hot(tokens, weight.shape[0]).float() @ weight
-
-
-@wrong(
-    "You always hand out float32, whatever the table is. A model in bfloat16 would get float32 "
-    "vectors from it and stop at the next product."
-)
-def result_in_float32(tokens, weight):
-    return (_one_hot(tokens, weight) @ weight).float()
 
 
 @wrong(
@@ -222,17 +199,11 @@ def asks_for_contiguous_tokens(tokens, weight):
     return _one_hot(tokens.view(-1), weight).matmul(weight).view(*tokens.shape, -1)
 
 
-@wrong("Yours is (B, D, T). One vector for each token: (B, T, D), the D numbers along the last axis.")
+@wrong(
+    "Yours is (B, D, T). One vector for each token: (B, T, D), the D numbers along the last axis."
+)
 def vectors_in_columns(tokens, weight):
     return (_one_hot(tokens, weight) @ weight).transpose(1, 2)
-
-
-@wrong(
-    "You summed over the sentence in `einsum`: the letter t is missing on the right of the arrow. "
-    "The T axis must come out again."
-)
-def sums_over_t(tokens, weight):
-    return torch.einsum("btv,vd->bd", _one_hot(tokens, weight), weight)
 
 
 @wrong(

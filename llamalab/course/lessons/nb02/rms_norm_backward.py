@@ -184,8 +184,8 @@ def shared_part_over_the_first_axis(x, weight, eps, grad_out):
 
 
 @wrong(
-    "You let each x_j act on its own output only, also by way of r. But r is shared: collect pull_i "
-    "x_i over all i of the vector first."
+    "You let each x_j act on its own output only, also by way of r. But r is shared: collect "
+    "pull_i x_i over all i of the vector first."
 )
 def nothing_is_shared(x, weight, eps, grad_out):
     (_, grad_weight), r, pull = _both(x, weight, eps, grad_out)
@@ -202,8 +202,8 @@ def no_x_in_the_second_term(x, weight, eps, grad_out):
 
 
 @wrong(
-    "In the shared part an x is missing: r multiplies x_i in output i, so what comes back to r from "
-    "there is pull_i times x_i."
+    "In the shared part an x is missing: r multiplies x_i in output i, so what comes back to r "
+    "from there is pull_i times x_i."
 )
 def no_x_in_the_shared_part(x, weight, eps, grad_out):
     (_, grad_weight), r, pull = _both(x, weight, eps, grad_out)
@@ -281,8 +281,8 @@ def weight_gradient_over_the_vector(x, weight, eps, grad_out):
 
 
 @wrong(
-    "grad_x is right. For grad_weight you summed over axes 0 and 1, and there may be one, or three. "
-    "Flatten all axes but the last, and sum over the first that is left."
+    "grad_x is right. For grad_weight you summed over axes 0 and 1, and there may be one, or "
+    "three. Flatten all axes but the last, and sum over the first that is left."
 )
 def weight_gradient_over_two_axes(x, weight, eps, grad_out):
     (grad_x, _), r, _ = _both(x, weight, eps, grad_out)
@@ -299,8 +299,8 @@ def weight_in_its_own_gradient(x, weight, eps, grad_out):
 
 
 @wrong(
-    "grad_x is right. In grad_weight x is missing: weight_i multiplies the normalised x_i. Your sum "
-    "of grad_out would be right for a bias."
+    "grad_x is right. In grad_weight x is missing: weight_i multiplies the normalised x_i. Your "
+    "sum of grad_out would be right for a bias."
 )
 def bias_gradient(x, weight, eps, grad_out):
     (grad_x, _), _, _ = _both(x, weight, eps, grad_out)
@@ -326,9 +326,7 @@ def grad_x_alone(x, weight, eps, grad_out):
     return _both(x, weight, eps, grad_out)[0][0]
 
 
-@wrong(
-    "Your r is the root itself; it must be one over the root. `rsqrt` is 1 / sqrt."
-)
+@wrong("Your r is the root itself; it must be one over the root. `rsqrt` is 1 / sqrt.")
 def r_upside_down(x, weight, eps, grad_out):
     r = torch.sqrt(x.pow(2).mean(-1, keepdim=True) + eps)
     pull = grad_out * weight
@@ -342,11 +340,6 @@ def eps_outside_the_root(x, weight, eps, grad_out):
     pull = grad_out * weight
     grad_weight = (grad_out * x * r).reshape(-1, x.shape[-1]).sum(0)
     return r * pull - r**3 * (pull * x).mean(-1, keepdim=True) * x, grad_weight
-
-
-@wrong("You left eps out altogether. The r of the gradient is the r of the way up, eps included.")
-def no_eps_at_all(x, weight, eps, grad_out):
-    return _both(x, weight, 0.0, grad_out)[0]
 
 
 @wrong("You wrote 1e-5 where the argument eps should stand.")
@@ -371,17 +364,6 @@ def exactly_at_a_right_angle(x, weight, eps, grad_out):
 def drops_the_axis_of_the_shared_part(x, weight, eps, grad_out):
     (_, grad_weight), r, pull = _both(x, weight, eps, grad_out)
     return r * pull - r**3 * (pull * x).mean(-1) * x, grad_weight
-
-
-@wrong(
-    "A mean lost its axis (`keepdim=True` keeps it). Mostly that is an error, and for a single "
-    "vector it goes unnoticed."
-)
-def drops_the_axis_of_the_size(x, weight, eps, grad_out):
-    r = torch.rsqrt(x.pow(2).mean(-1) + eps)
-    pull = grad_out * weight
-    grad_weight = (grad_out * x * r).reshape(-1, x.shape[-1]).sum(0)
-    return r * pull - r**3 * (pull * x).mean(-1, keepdim=True) * x, grad_weight
 
 
 @wrong(
@@ -419,8 +401,8 @@ def without_grad_out(x, weight, eps, grad_out):
 
 
 @wrong(
-    "The values are right, but you multiplied grad_out by the weight in its own place: the caller's "
-    "gradient is spoiled for all who come after. Give the product a name of its own."
+    "The values are right, but you multiplied grad_out by the weight in its own place: the "
+    "caller's gradient is spoiled for all who come after. Give the product a name of its own."
 )
 def pulls_in_place(x, weight, eps, grad_out):
     answer = _both(x, weight, eps, grad_out)[0]
@@ -447,6 +429,7 @@ EXERCISE = Exercise(
     reference=_backward_reference,
     probes=_backward_probes,
     misconceptions=wrong.all,
+    no_autograd=True,
     hints=(
         "Begin with grad_weight: it is the easy one. Which number multiplied weight_i, in each "
         "token? Then grad_x has two terms: through y_j itself, and through r.",

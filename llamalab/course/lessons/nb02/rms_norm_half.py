@@ -165,7 +165,7 @@ def weight_cut_off(x, weight, eps):
 
 @wrong(
     FORWARDS_ONLY + "x is cut off while it is widened (`detach`, `.data`, `no_grad`, a new "
-    "`torch.tensor`), so nothing below the norm would ever learn. `x.float()` alone lets it through."
+    "`torch.tensor`), so nothing below the norm would ever learn. `x.float()` alone lets it by."
 )
 def x_cut_off(x, weight, eps):
     return _normed(x.detach(), eps).to(x.dtype) * weight
@@ -235,9 +235,7 @@ def eps_of_llama_2(x, weight, eps):
     return _normed(x, 1e-5).to(x.dtype) * weight
 
 
-@wrong(
-    "You wrote 1e-6 where the argument eps should stand. That was Llama 1's."
-)
+@wrong("You wrote 1e-6 where the argument eps should stand. That was Llama 1's.")
 def eps_of_llama_1(x, weight, eps):
     return _normed(x, 1e-6).to(x.dtype) * weight
 
