@@ -13,9 +13,16 @@ from pathlib import Path
 
 import pytest
 
-# Workers share the cores, of which torch would take all in each of them. Said before torch loads.
-if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))) > 1:
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+from llamalab.runtime.threads import usable_cpus
+
+# Workers share the cores, of which torch would take all in each of them, and a thread that waits
+# for another shall not take a core for it. Said before torch loads; kernels inherit it.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+THREADS = str(max(1, usable_cpus() // WORKERS))
+if WORKERS > 1:
+    os.environ["OMP_NUM_THREADS"] = THREADS
+os.environ.setdefault("OMP_NUM_THREADS", THREADS)
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 OFFLINE = Path(__file__).parent / "tests" / "offline"
 EVERY_LESSON = ("tests/course/lessons/", "tests/notebooks/test_notebooks.py")

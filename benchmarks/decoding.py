@@ -3,9 +3,9 @@
     python benchmarks/decoding.py [--tokens 200] [--rounds 10]
 
 Greedy, batch 1, float32. Shape: the preset `tales` (dim 192, 6 layers, 6 heads, 2 KV heads, 1,024
-pieces). All are timed in turns, the best of several, with what it costs to begin (our Decoder is
+pieces). All are timed in turns, the best of several, with what it costs to begin (our FusedDecoder is
 made anew for each call); the ids must be equal. `model` is our own model with its KV cache and no
-Decoder. Needs transformers.
+FusedDecoder. Needs transformers.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def theirs(model, prompt: torch.Tensor, new: int) -> list[int]:
 
 
 def seconds_of_each(model: Llama, prompt: torch.Tensor, new: int) -> list[float]:
-    """How long each of our tokens took; the first holds the prompt and the Decoder's making."""
+    """How long each of our tokens took; the first holds the prompt and the FusedDecoder's making."""
     stream, seconds = generate(model, prompt[0], new, temperature=0), []
     for _ in range(new):
         start = time.perf_counter()
@@ -94,7 +94,7 @@ def main() -> None:
         print(f"{name:20} {asked.tokens / taken:6.0f} tokens/s {ratio:6.2f} times our time{same}")
     least = [1e3 * min(column) for column in zip(*each)]  # of the rounds, for each token
     n = max(1, asked.tokens // 8)
-    print(f"the first token, with prompt and Decoder: {least[0]:.2f} ms")
+    print(f"the first token, with prompt and FusedDecoder: {least[0]:.2f} ms")
     print(f"a token early: {statistics.median(least[1 : 1 + n]):.3f} ms; ", end="")
     print(f"late: {statistics.median(least[-n:]):.3f} ms")
 

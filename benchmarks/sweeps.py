@@ -126,7 +126,7 @@ def batch(corpus, steps):
 def scale(corpus, steps):
     """Sizes times tokens, each run with a schedule of its own length."""
     for dim, length in product(DIMS, LENGTHS):
-        config = replace(SMALL, dim=dim, hidden_dim=None)
+        config = replace(SMALL, dim=dim)
         count = count_parameters(config)
         tables = count["embedding"] + count["output"]
         found = run(corpus, config, seed=0, steps=int(length * steps))

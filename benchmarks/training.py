@@ -1,14 +1,18 @@
 """Training beside transformers' Llama, in one run: a whole step, forward, backward and optimizer.
 
-    python benchmarks/training.py [--rounds 7] [--compile] [--threads 2]
+    python benchmarks/training.py [--rounds 9] [--float32] [--compile] [--threads 2]
 
 Shape: the preset `tales` (dim 192, 6 layers, 6 heads, 2 KV heads, 1,024 pieces), batch 16 x 256.
-Every way of ours that this machine has, and the peer with eager and SDPA attention. All start from
-the same weights and take the same steps (fused AdamW, the same rates, clipped to length 1) with the
-same threads, in turns; the best step of each counts. Their losses must agree. Needs transformers.
+Every setting of ours that this machine has, and the peer with eager and SDPA attention. All start
+from the same weights and take the same steps (fused AdamW, the same rates, clipped to length 1) with
+the same threads, in turns, so that whatever else runs here slows all alike. `times` is how often our
+step fits into the peer's: the median over the rounds, and beside it that of the best steps. Their
+losses must agree. Needs transformers.
 """
 
 import argparse
+import platform
+import statistics
 import sys
 import tempfile
 import time
@@ -23,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from llamalab.config import LlamaConfig
 from llamalab.formats import save
 from llamalab.model import Llama
-from llamalab.runs.autotune import PLAIN, Way, ways
+from llamalab.runs.autotune import PLAIN, Setting, settings
 from llamalab.training import TrainConfig, learning_rate, train
 
 BATCH, SEQ_LEN = 16, 256
@@ -63,8 +67,10 @@ def theirs(model, batch: torch.Tensor, config: TrainConfig):
     return step
 
 
-def runs(config: TrainConfig, compile: bool) -> dict[tuple[str, Way], Callable[[], float]]:
-    """(who, way) -> a function that takes one step."""
+def runs(
+    config: TrainConfig, *, exact: bool, compile: bool
+) -> dict[tuple[str, Setting], Callable[[], float]]:
+    """(who, setting) -> a function that takes one step."""
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -76,7 +82,7 @@ def runs(config: TrainConfig, compile: bool) -> dict[tuple[str, Way], Callable[[
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         save(fresh, folder, format="hf")
-        for way in ways(torch.device("cpu"), compile=compile):
+        for way in settings(torch.device("cpu"), exact=exact, compile=compile):
             taken = replace(config, **asdict(way))
             model = Llama(shape)
             model.load_state_dict(fresh.state_dict())
@@ -89,9 +95,26 @@ def runs(config: TrainConfig, compile: bool) -> dict[tuple[str, Way], Callable[[
     return found
 
 
+def cpu() -> str:
+    """The processor and the units that torch uses of it, as far as this system says."""
+    name, flags = platform.processor() or platform.machine(), ""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+            elif line.startswith("flags"):
+                flags = line.partition(":")[2].split()
+    except OSError:
+        return name
+    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+    units = ", ".join(flag for flag in wanted if flag in flags)
+    return f"{name} ({units}; torch takes {torch.backends.cpu.get_cpu_capability()})"
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--float32", action="store_true", help="leave bfloat16 out")
     options.add_argument("--compile", action="store_true", help="also with torch.compile (minutes)")
     options.add_argument("--threads", type=int, help="default: torch's own choice")
     asked = options.parse_args()
@@ -99,33 +122,37 @@ def main() -> None:
         torch.set_num_threads(asked.threads)
     # No decay: ours would spare the embedding and the norms, and the steps would not be the same.
     config = TrainConfig(steps=asked.rounds + 2, warmup_steps=2, weight_decay=0.0)
-    everyone = runs(config, asked.compile)
-    best, losses = {}, {}
+    everyone = runs(config, exact=asked.float32, compile=asked.compile)
+    taken, losses = {name: [] for name in everyone}, {}
     for turn in range(config.steps):
         for name, step in everyone.items():
             start = time.perf_counter()
             losses[name] = step()
             if turn > 1:  # the first two warm up
-                best[name] = min(best.get(name, 1e9), time.perf_counter() - start)
+                taken[name].append(time.perf_counter() - start)
 
     tokens = BATCH * SEQ_LEN
-    plain = {who: best[who, PLAIN] for who, way in best if way == PLAIN and who != "ours"}
-    peer = min(plain, key=plain.get)
+    middle = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    plain = [name for name in taken if name[1] == PLAIN and name[0] != "ours"]
+    peer = min(plain, key=middle.get)
+    print(f"{cpu()}, {torch.get_num_threads()} threads")
     print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads; the best of "
-        f"{asked.rounds} steps of {tokens:,} tokens; 1.00 is {peer} in float32"
+        f"torch {torch.__version__}; {asked.rounds} rounds of steps of {tokens:,} tokens; 1.00 is "
+        f"{peer[0]} in float32"
     )
-    print(f"{'':18} {'way':18} {'ms a step':>9} {'tokens/s':>9} {'times':>6} {'loss':>8}")
-    for (who, way), taken in sorted(best.items(), key=lambda item: item[1]):
+    print(f"{'':18} {'':22} {'ms':>6} {'tokens/s':>9} {'times':>6} {'best':>6} {'loss':>8}")
+    for name, seconds in sorted(middle.items(), key=lambda item: item[1]):
+        times = statistics.median(a / b for a, b in zip(taken[peer], taken[name]))
+        best = min(taken[peer]) / min(taken[name])
         print(
-            f"{who:18} {str(way):18} {1e3 * taken:9.0f} {tokens / taken:9,.0f} "
-            f"{plain[peer] / taken:6.2f} {losses[who, way]:8.4f}"
+            f"{name[0]:18} {str(name[1]):22} {1e3 * seconds:6.0f} {tokens / seconds:9,.0f} "
+            f"{times:6.2f} {best:6.2f} {losses[name]:8.4f}"
         )
-    expected = losses[peer, PLAIN]
+    expected = losses[peer]
     for (who, way), loss in losses.items():
         share = FLOAT32 if way.dtype == "float32" else BFLOAT16
         if abs(loss - expected) > share * expected:
-            sys.exit(f"{who}, {way}: a loss of {loss:.5f} where {peer} has {expected:.5f}")
+            sys.exit(f"{who}, {way}: a loss of {loss:.5f} where {peer[0]} has {expected:.5f}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,11 @@ Source: Meta's model.py and params.json; facts recomputed in the lessons.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-PRESETS = {
+from llamalab.runtime.derived import derived
+
+PRESETS: dict[str, dict[str, Any]] = {
     "llama-2-7b": dict(dim=4096, n_layers=32, n_heads=32),
     "llama-2-13b": dict(dim=5120, n_layers=40, n_heads=40),
     "llama-2-34b": dict(dim=8192, n_layers=48, n_heads=64, n_kv_heads=8),
@@ -26,32 +29,32 @@ PRESETS = {
 @dataclass(frozen=True, kw_only=True)
 class LlamaConfig:
     """Sizes of one model. `n_kv_heads=None` means one per query head; `hidden_dim=None` means
-    Meta's rule (see `ffn_hidden_dim`). A size that cannot be built is a ValueError at once."""
+    Meta's rule (see `ffn_hidden_dim`); both are numbers when read, and follow the other sizes in
+    a `replace`. rope_scaling_factor: positions are divided by it, so that a model stretches over
+    a longer context (position interpolation). A size that cannot be built is a ValueError."""
 
     dim: int
     n_layers: int
     n_heads: int
-    n_kv_heads: int | None = None
+    n_kv_heads: derived = derived(lambda config: config.n_heads)
     vocab_size: int = 32000
-    hidden_dim: int | None = None
+    hidden_dim: derived = derived(
+        lambda config: ffn_hidden_dim(config.dim, config.multiple_of, config.ffn_dim_multiplier)
+    )
     multiple_of: int = 256
     ffn_dim_multiplier: float | None = None
     norm_eps: float = 1e-5
     max_seq_len: int = 4096
     rope_theta: float = 10000.0
+    rope_scaling_factor: float = 1.0
     tie_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        if self.n_kv_heads is None:
-            object.__setattr__(self, "n_kv_heads", self.n_heads)
         self._check_whole("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "multiple_of")
         self._check_whole("max_seq_len")
-        self._check_positive("norm_eps", "rope_theta")
+        self._check_positive("norm_eps", "rope_theta", "rope_scaling_factor")
         if self.ffn_dim_multiplier is not None:
             self._check_positive("ffn_dim_multiplier")
-        if self.hidden_dim is None:
-            hidden = ffn_hidden_dim(self.dim, self.multiple_of, self.ffn_dim_multiplier)
-            object.__setattr__(self, "hidden_dim", hidden)
         self._check_whole("hidden_dim")
         if self.dim % self.n_heads:
             raise ValueError(f"n_heads={self.n_heads} must divide dim={self.dim}")
@@ -71,7 +74,7 @@ class LlamaConfig:
     def _check_positive(self, *names: str) -> None:
         for name in names:
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+            if not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise ValueError(f"{name}={value!r} must be a finite number above 0")
 
     @property
@@ -79,11 +82,12 @@ class LlamaConfig:
         return self.dim // self.n_heads
 
     @classmethod
-    def from_name(cls, name: str) -> "LlamaConfig":
-        """A preset by its exact name."""
+    def from_name(cls, name: str, **changes: Any) -> "LlamaConfig":
+        """A preset by its exact name, with `changes` to its fields. ValueError, with the known
+        names, for another one; and for sizes that cannot be built."""
         if name not in PRESETS:
             raise ValueError(f"no preset called {name!r}; there are {', '.join(PRESETS)}")
-        return cls(**PRESETS[name])
+        return cls(**PRESETS[name] | changes)
 
 
 def ffn_hidden_dim(dim: int, multiple_of: int, ffn_dim_multiplier: float | None = None) -> int:

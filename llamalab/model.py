@@ -17,7 +17,7 @@ from torch import nn
 
 from llamalab import layers
 from llamalab.config import LlamaConfig
-from llamalab.layers import KVCache
+from llamalab.layers import KVCache, RopeTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,21 @@ class Parts:
     apply_rope: Callable = layers.apply_rope
     attention: Callable = layers.attention
     swiglu: Callable = layers.swiglu
+
+
+class Embedding(nn.Module):
+    """A row of numbers for each id."""
+
+    def __init__(self, config: LlamaConfig):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.vocab_size, config.dim))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        try:
+            return nn.functional.embedding(tokens, self.weight)  # (B, T, dim)
+        except IndexError:  # costs nothing where all is well; on a GPU torch's own error comes
+            layers.embed(tokens, self.weight)  # says which ids are out of range
+            raise
 
 
 class Norm(nn.Module):
@@ -107,17 +122,14 @@ class Llama(nn.Module):
     ):
         super().__init__()
         self.config, self.parts = config, parts or Parts()
-        self.tok_embeddings = nn.Module()
-        self.tok_embeddings.weight = nn.Parameter(torch.empty(config.vocab_size, config.dim))
+        self.tok_embeddings = Embedding(config)
         blocks = (Block(config, self.parts, layer) for layer in range(config.n_layers))
         self.layers = nn.ModuleList(blocks)
         self.norm = Norm(config, self.parts)
         self.output = _linear(config.dim, config.vocab_size)
         if config.tie_embeddings:
             self.output.weight = self.tok_embeddings.weight
-        cos, sin = layers.rope_table(config.head_dim, config.max_seq_len, config.rope_theta)
-        self.register_buffer("cos", cos, persistent=False)
-        self.register_buffer("sin", sin, persistent=False)
+        self.rope = RopeTable(config)
         init_weights(self, generator=generator)
 
     def forward(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
@@ -132,21 +144,13 @@ class Llama(nn.Module):
         else:
             cache.make_room(batch_size, new)
             positions, mask = cache.positions(new), cache.mask(new)
-        cos, sin = self.cos[positions], self.sin[positions]  # (T, D/2) or (B, T, D/2)
-        x = self._embed(tokens)  # (B, T, dim)
+        cos, sin = self.rope.at(positions)  # (T, D/2) or (B, T, D/2)
+        x = self.tok_embeddings(tokens)  # (B, T, dim)
         for block in self.layers:
             x = block(x, cos, sin, mask, cache)
         if cache is not None:
             cache.advance(new)
         return self.output(self.norm(x))  # (B, T, V)
-
-    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
-        weight = self.tok_embeddings.weight
-        try:
-            return nn.functional.embedding(tokens, weight)
-        except IndexError:  # costs nothing where all is well; on a GPU torch's own error comes
-            layers.embed(tokens, weight)  # says which ids are out of range
-            raise
 
     def _check(self, tokens: torch.Tensor, cache: KVCache | None) -> torch.Size:
         if tokens.ndim != 2 or tokens.shape[1] == 0 or tokens.is_floating_point():
@@ -161,18 +165,6 @@ class Llama(nn.Module):
                 f"max_seq_len={self.config.max_seq_len}"
             )
         return tokens.shape
-
-    def _apply(self, fn, recurse: bool = True):
-        """Move the rope table along with the weights, but never to another dtype: bfloat16 has
-        too few digits for an angle (.to(), .half() and .cuda() all come through here)."""
-        before = self.cos, self.sin
-        super()._apply(fn, recurse)
-        device = self.norm.weight.device
-        if device.type != "meta":
-            self.cos, self.sin = (table.to(device) for table in before)
-        else:
-            self.cos, self.sin = before
-        return self
 
 
 @torch.no_grad()

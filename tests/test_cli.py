@@ -34,7 +34,7 @@ def run(*arguments: str, code: str = "from llamalab.cli import app; app()", **op
 def course(tmp_path):
     """A folder that looks like the course."""
     (tmp_path / "notebooks").mkdir()
-    nbformat.write(nbformat.v4.new_notebook(), tmp_path / cli.FIRST)
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / paths.FIRST_NOTEBOOK)
     return tmp_path
 
 

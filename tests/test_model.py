@@ -98,7 +98,7 @@ def test_the_position_matters(model):
 
 @pytest.mark.parametrize("dim, vocab_size", [(96, 512), (192, 1024)])
 def test_a_fresh_model_knows_nothing(dim, vocab_size):
-    config = replace(TINY, dim=dim, vocab_size=vocab_size, hidden_dim=None)
+    config = replace(TINY, dim=dim, vocab_size=vocab_size)
     model = Llama(config, generator=seeded())
     ids = torch.randint(vocab_size, (4, 64), generator=seeded(2))
     loss = F.cross_entropy(model(ids).flatten(0, 1), ids.flatten())
@@ -158,12 +158,12 @@ def test_every_part_is_used(tokens):
 
 
 def test_the_rope_table_stays_in_float32(model, tokens):
-    before = model.cos.clone()
+    before = model.rope.cos.clone()
     model.bfloat16()
-    assert model.cos.dtype == torch.float32 and torch.equal(model.cos, before)
+    assert model.rope.cos.dtype == torch.float32 and torch.equal(model.rope.cos, before)
     assert model(tokens).dtype == torch.bfloat16
     model.float()
-    assert torch.equal(model.cos, before)
+    assert torch.equal(model.rope.cos, before)
 
 
 def test_in_bfloat16_it_is_nearly_the_same(model, tokens):
@@ -175,10 +175,10 @@ def test_in_bfloat16_it_is_nearly_the_same(model, tokens):
 def test_from_meta_to_a_real_device_keeps_the_table():
     with torch.device("meta"):
         model = Llama(TINY)
-    assert model.cos.device.type == "cpu"
+    assert model.rope.cos.device.type == "cpu"
     model.to_empty(device="cpu")
     cos, _ = layers.rope_table(TINY.head_dim, TINY.max_seq_len, TINY.rope_theta)
-    assert torch.equal(model.cos, cos)
+    assert torch.equal(model.rope.cos, cos)
 
 
 # -- errors -----------------------------------------------------------------------------------

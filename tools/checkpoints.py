@@ -32,7 +32,8 @@ from llamalab.config import LlamaConfig
 from llamalab.generation import generate, generate_batch
 from llamalab.model import Llama
 from llamalab.runs.autotune import fastest
-from llamalab.runs.run import Plan, begin, resume
+from llamalab.runs.plan import Plan
+from llamalab.runs.run import begin, resume
 from llamalab.runtime.device import choose_device
 from llamalab.runtime.files import atomic_write
 from llamalab.tokenizer import BPETokenizer
@@ -82,7 +83,7 @@ def pretrain(work: Path, data: Path) -> None:
         batch = torch.randint(3, CONFIG.vocab_size, (16, CONFIG.max_seq_len + 1))
         found = fastest(Llama(CONFIG).to(device), batch)
         print(found, flush=True)
-        train = TrainConfig(steps=STEPS, lr=PEAK_RATE, eval_every=100, **asdict(found.way))
+        train = TrainConfig(steps=STEPS, lr=PEAK_RATE, eval_every=100, **asdict(found.setting))
         plan = Plan(
             train=train, batch_size=16, seq_len=CONFIG.max_seq_len, seed=SEED,
             save_every=100, hold_out=0.01,

@@ -111,7 +111,7 @@ def train(
     if distributed.launched():
         _quiet_unless_first()
     device = _there(device)
-    place = distributed.begin(device) if distributed.launched() else device
+    place = distributed.init(device) if distributed.launched() else device
     try:
         run = _resumed(out, given, place) if resume else _begun(given, place)
         _say(run)
@@ -132,7 +132,7 @@ def train(
             time.sleep(3)  # process 0 mostly says the same, and torchrun then ends this one
         raise
     finally:
-        distributed.end()
+        distributed.shutdown()
 
 
 def _begun(given: dict, device):
@@ -192,7 +192,7 @@ def _fastest(config, plan, device) -> tuple:
 
     rows = torch.randint(0, config.vocab_size, (plan.batch_size, plan.seq_len + 1))
     found = fastest(Llama(config).to(device), rows)
-    return found.way, str(found)
+    return found.setting, str(found)
 
 
 def _texts(given: dict, vocab_size: int):
@@ -300,17 +300,19 @@ def _stopping(run):
 
 def _say(run) -> None:
     from llamalab.accounting import count_parameters
-    from llamalab.runs.autotune import Way
+    from llamalab.runs.autotune import Setting
     from llamalab.runtime import distributed
 
     plan, config = run.plan, run.config
     if distributed.rank():
         return
     where = f"from step {run.state.step}" if run.resumed else "from random numbers"
-    several = f", {distributed.world()} processes ({plan.parallel})" * (distributed.world() > 1)
+    several = f", {distributed.world_size()} processes ({plan.parallel})" * (
+        distributed.world_size() > 1
+    )
     device = next(run.model.parameters()).device
     tokens = plan.train.steps * plan.train.grad_accum_steps * plan.batch_size * plan.seq_len
-    way = Way(plan.train.dtype, plan.train.matmul, plan.train.compile)
+    way = Setting(plan.train.dtype, plan.train.matmul, plan.train.compile)
     wait = " (the first step takes a while)" * way.compile
     typer.echo(
         f"{count_parameters(config)['total']:,} parameters {where}; "
@@ -367,7 +369,7 @@ def _alone(out: Path) -> str:
     if newest:
         further = f"the last checkpoint, {newest}, is whole: start again with --resume"
     return (
-        f"\nprocess {distributed.rank()} of {distributed.world()} has lost another one, which was "
+        f"\nprocess {distributed.rank()} of {distributed.world_size()} has lost another one, which was "
         f"killed or has said above why it ended, and cannot go on alone; {further}"
     )
 

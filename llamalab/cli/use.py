@@ -54,7 +54,9 @@ def generate(
     from llamalab.formats import load
     from llamalab.generation import generate as ids_of
     from llamalab.generation import stream_text
+    from llamalab.runtime.threads import fit_threads
 
+    fit_threads()
     if seed is not None and not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed={seed} must have at most 63 bits")
     model, tokenizer = load(_find(path), dtype=torch.float32)

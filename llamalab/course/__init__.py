@@ -9,12 +9,15 @@ doctor.py  is this installation well    catalogue.py  all exercises by name
 
 import importlib
 
+from llamalab.runtime import threads
+
 _HOMES = {"ex": "catalogue", "quiz": "catalogue"}
 
 
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    threads.fit_threads()  # every lesson begins with this import, in a container too
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

@@ -120,12 +120,20 @@ def _torch() -> Iterator[Finding]:
 
 
 def _cores() -> Finding:
-    there = os.cpu_count() or 1
-    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
-    share = "" if ours == there else f" of {there}"
+    from llamalab.runtime.threads import affinity, cpu_quota, usable_cpus, wished_threads
+
+    there, allowed, quota, ours = os.cpu_count() or 1, affinity(), cpu_quota(), usable_cpus()
+    value = str(ours) if ours == there else f"{ours} of {there}"
+    if quota is not None and quota < allowed:
+        value += f", since this container may use {quota:g}"
+    if wish := wished_threads():
+        value += f"; OMP_NUM_THREADS asks for {wish} thread{'s' * (wish > 1)}"
+        if wish > ours:
+            way_out = "More threads than cores wait for each other: unset OMP_NUM_THREADS."
+            return Finding("CPU cores", value, False, way_out)
     if ours >= 2:
-        return Finding("CPU cores", f"{ours}{share}")
-    return Finding("CPU cores", f"{ours}{share}", way_out="Times in the course are for 2 cores.")
+        return Finding("CPU cores", value)
+    return Finding("CPU cores", value, way_out="Times in the course are for 2 cores.")
 
 
 def _memory() -> Finding:

@@ -2,7 +2,10 @@
 
 mine.parts()     the functions of a model: theirs where they are kept, ours elsewhere
 mine.compare()   their model beside ours: the first step in which they part
-mine.progress()  which exercises are solved
+mine.progress()  which exercises are solved, and which of them are a part of the model
+
+Parts of the model become the answers to rms_norm (or rms_norm_half, which is preferred), rope,
+attention and swiglu. All others are kept and can be loaded, but no model is made of them.
 """
 
 from collections.abc import Callable
@@ -14,7 +17,7 @@ from llamalab.course.engine import answers
 
 def load(name: str) -> Callable:
     """The learner's own function for an exercise. KeyError if there is none yet; ValueError if
-    the file no longer works, with what is wrong with it."""
+    the file no longer works, with the file, the line and the way out."""
     return answers.load(name, find(name).answer.__name__)
 
 
@@ -47,10 +50,11 @@ def whose() -> dict[str, str]:
 
 def compare(theirs=None, ours=None, tokens=None):
     """Run a model beside another on the same tokens; say the first step in which they part, with
-    its layer, position and size. Without arguments: a small model made of the learner's parts,
-    beside ours with the same weights. With one model: beside ours with that model's weights."""
+    its layer, position and size; and if all values agree, the first part, from the logits back,
+    through which another gradient returns. Without arguments: a small model made of the learner's
+    parts, beside ours with the same weights. With one model: beside ours with its weights."""
     from llamalab.config import LlamaConfig
-    from llamalab.course.trace import compare, fresh_pair
+    from llamalab.course.trace import first_difference, fresh_pair
     from llamalab.model import Llama
 
     if theirs is None:
@@ -63,47 +67,75 @@ def compare(theirs=None, ours=None, tokens=None):
         length = min(24, ours.config.max_seq_len)
         tokens = fresh_pair(LlamaConfig.from_name("tiny"), None)[2][:, :length]
         tokens = tokens % ours.config.vocab_size
-    return compare(theirs, ours, tokens)
+    return first_difference(theirs, ours, tokens)
+
+
+PART_BY_EXERCISE = {name: part for part, names in PART_OF.items() for name in names}
+MARKS = {"solved": "yours", "broken": "broken", "open": "-"}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Which exercises are solved: rows of (notebook, exercise, title, points, solved)."""
+    """Which exercises are solved: rows of (notebook, exercise, title, points, state), where the
+    state is "solved", "open", or "broken": a file is kept, and it no longer works."""
 
-    rows: tuple[tuple[str, str, str, int, bool], ...]
+    rows: tuple[tuple[str, str, str, int, str], ...]
 
     @property
     def points(self) -> int:
-        return sum(points for *_, points, solved in self.rows if solved)
+        return sum(points for *_, points, state in self.rows if state == "solved")
 
     @property
     def possible(self) -> int:
         return sum(row[3] for row in self.rows)
 
+    @property
+    def caption(self) -> str:
+        says = f"{self.points} of {self.possible} points"
+        broken = [name for _, name, *_, state in self.rows if state == "broken"]
+        if broken:
+            says += f". No longer Python: {', '.join(f'{name}.py' for name in broken)} "
+            says += "(check the exercise again, or delete the file)"
+        return says
+
     def __repr__(self) -> str:
         lines = []
-        for notebook, name, title, points, solved in self.rows:
-            mark = "yours" if solved else "-"
-            lines.append(f"{notebook}  {mark:<5}  {points:>2}  {name:<18} {title}")
-        return "\n".join([*lines, f"{self.points} of {self.possible} points"])
+        for notebook, name, title, points, state in self.rows:
+            part = _part(name)
+            end = f"  ({part} of the model)" if part else ""
+            lines.append(f"{notebook}  {MARKS[state]:<6}  {points:>2}  {name:<18} {title}{end}")
+        return "\n".join([*lines, self.caption])
 
     def _repr_html_(self) -> str:
         from llamalab.course.figures import table
 
+        words = {"solved": "yours", "broken": "no longer works", "open": "not yet"}
         rows = [
-            (notebook, title, points, "yours" if solved else "not yet")
-            for notebook, _, title, points, solved in self.rows
+            (notebook, title, points, words[state], _part(name))
+            for notebook, name, title, points, state in self.rows
         ]
-        caption = f"{self.points} of {self.possible} points"
-        head = ("notebook", "exercise", "points", "")
-        return table(head, rows, caption=caption)._repr_html_()
+        head = ("notebook", "exercise", "points", "", "part of the model")
+        return table(head, rows, caption=self.caption)._repr_html_()
+
+
+def _part(name: str) -> str:
+    """What an exercise is in the model; "" for most."""
+    return PART_BY_EXERCISE.get(name, "")
 
 
 def progress(notebook: str | None = None) -> Progress:
-    """What has been solved so far, in every notebook or in one (by its number, "01")."""
+    """What has been solved so far, in every notebook or in one (by its number, "01"). A file that
+    no longer parses, or lacks the function, does not count."""
     kept = set(answers.names())
+
+    def state(exercise) -> str:
+        if exercise.name not in kept:
+            return "open"
+        sound = answers.is_sound(exercise.name, exercise.answer.__name__)
+        return "solved" if sound else "broken"
+
     rows = tuple(
-        (number, e.name, e.title, e.points, e.name in kept)
+        (number, e.name, e.title, e.points, state(e))
         for number, exercises in catalogue().items()
         for e in exercises
         if notebook in (None, number)

@@ -3,21 +3,22 @@
 A trace is the list of everything a model computes, in order: what each module gives out and what
 each of its four parts gives out, under names like `layers.1.attention.apply_rope (q)`. Two models
 that agree up to a step and differ in it got the same input there, so that step is the culprit:
-all later differences are its children.
+all later differences are its children. On the way back (way_back.py) the order is the other one.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
 
 from llamalab.config import LlamaConfig
+from llamalab.course.way_back import Returned, first_difference, way_back
 from llamalab.layers import KVCache
-from llamalab.model import Llama
+from llamalab.model import Llama, Parts
 
-PARTS = ("rms_norm", "apply_rope", "attention", "swiglu")
+PART_NAMES = tuple(field.name for field in fields(Parts))
 
 
 @dataclass(frozen=True)
@@ -78,33 +79,25 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
         return call
 
     for path, module in model.named_modules():
-        if path and not isinstance(module, nn.ModuleList) and path != "tok_embeddings":
+        if path and not isinstance(module, nn.ModuleList):
             hooks.append(module.register_forward_hook(listen(path)))
-        for part in PARTS:
+        for part in PART_NAMES:
             if part in vars(module):
                 originals.append((module, part, vars(module)[part]))
                 name = f"{path}.{part}" if path else part
                 setattr(module, part, wrapped(name, vars(module)[part], [0]))
-    embed = model._embed
-    model._embed = lambda tokens: _note(steps, "tok_embeddings", embed(tokens))
     try:
         yield
     finally:
-        del model._embed
         for hook in hooks:
             hook.remove()
         for module, part, original in originals:
             setattr(module, part, original)
 
 
-def _note(steps: list[Step], name: str, value: torch.Tensor) -> torch.Tensor:
-    steps.append(Step(name, value.detach().clone()))
-    return value
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found: `step` names the first step that differs ("" if none does), `layer`
+    """What `first_difference` found: `step` names the first step that differs ("" if none does), `layer`
     its layer (None outside the layers), `index` where in its tensor the first difference stands,
     `position` which token that is, `size` the largest difference in that step."""
 
@@ -116,6 +109,7 @@ class Comparison:
     position: int | None = None
     size: float = 0.0
     says: str = ""
+    kind: str = "value"
 
     @property
     def same(self) -> bool:
@@ -123,7 +117,10 @@ class Comparison:
 
     def __repr__(self) -> str:
         if self.same:
-            return f"All {self.steps} steps agree, from the embedding to the logits."
+            says = f"All {self.steps} steps agree, from the embedding to the logits"
+            return f"{says}, and so do the gradients on the way back."
+        if self.kind == "gradient":
+            return f"All values agree. On the way back from the logits, {self.step}: {self.says}"
         return f"{self.agreed} of {self.steps} steps agree. Then {self.step}: {self.says}"
 
     def _repr_html_(self) -> str:
@@ -134,23 +131,47 @@ class Comparison:
         return f"<div role='status' style='{style}'>{escape(repr(self))}</div>"
 
 
-def compare(
+def first_difference(
     theirs: Llama, ours: Llama, tokens: torch.Tensor, *, rtol: float = 1e-4, atol: float = 1e-5
 ) -> Comparison:
     """The first step in which two models of one shape differ on the same tokens: read at once,
-    and then the last of them behind a cache that holds the first."""
+    behind a cache, the last one alone, and one row alone. If all values agree, the first part,
+    from the logits back, through which another gradient returns. ValueError for two shapes."""
     if theirs.config != ours.config:
         raise ValueError(f"two shapes cannot be compared: {theirs.config} and {ours.config}")
-    half = tokens.shape[1] // 3
-    for past in (0, half) if half else (0,):
-        got, want = trace(theirs, tokens, past), trace(ours, tokens, past)
+    for batch, past in _readings(tokens):
+        got, want = trace(theirs, batch, past), trace(ours, batch, past)
         for number, right in enumerate(want):
             left = got[number] if number < len(got) else Step(right.name, None)
             found = _difference(left, right, past, rtol, atol)
             if found:
                 layer = _layer(right.name)
                 return Comparison(len(want), number, right.name, layer, **found)
-    return Comparison(len(want), len(want))
+    steps = len(trace(ours, tokens))
+    back = _on_the_way_back(theirs, ours, tokens)
+    if back is None:
+        return Comparison(steps, steps)
+    return Comparison(steps, steps, back.step, _layer(back.step), says=back.says, kind="gradient")
+
+
+def _readings(tokens: torch.Tensor) -> list[tuple[torch.Tensor, int]]:
+    """(batch, how many of its tokens a cache holds): read at once; the last two thirds behind
+    the first; the last token alone behind all others; and the first row alone."""
+    T, alone = tokens.shape[1], tokens[:1]
+    wanted = [(tokens, 0), (tokens, T // 3), (tokens, T - 1), (alone, 0), (alone, T - 1)]
+    return [(b, past) for i, (b, past) in enumerate(wanted) if past or i in (0, 3)]
+
+
+def _on_the_way_back(theirs: Llama, ours: Llama, tokens: torch.Tensor) -> Returned | None:
+    """The first part, from the logits back, through which another gradient returns: with the
+    weights as they are, and with gates that are large, where a formula may be right and its
+    gradient nan."""
+    for loudness in (1.0, 300.0):
+        pair = [way_back(model, tokens, loudness) for model in (theirs, ours)]
+        found = first_difference(*pair)
+        if found is not None:
+            return found
+    return None
 
 
 def _difference(left: Step, right: Step, past: int, rtol: float, atol: float) -> dict | None:

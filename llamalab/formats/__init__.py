@@ -12,11 +12,11 @@ import torch
 
 from llamalab.model import Llama, Parts
 from llamalab.runtime import paths
+from llamalab.runtime.files import require_file
 from llamalab.tokenizer import BPETokenizer
 
 from . import hf, llama2c, meta, tokenizer_bin
 from .build import build_model
-from .files import require_file
 
 __all__ = ["FORMATS", "load", "save"]
 FORMATS = ("hf", "meta", "llama2c", "llama2c-q8")

@@ -1,6 +1,6 @@
 """From what a file holds to a model, tensor by tensor and without a second copy.
 
-A reader says what there is before anything is read (`Held`): names and shapes are compared with
+A reader says what there is before anything is read (`StoredModel`): names and shapes are compared with
 the config's, then memory is asked for, then the model is made without weights (meta device) and
 each weight is put in its place. A file that is mapped into memory stays there: its pages are the
 weights, and a page that training writes to becomes a copy; the file itself never changes.
@@ -24,7 +24,7 @@ LONGEST_CONTEXT = 2**20  # positions: the table of angles is made for all of the
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class StoredModel:
     """What a checkpoint holds, under Meta's names; `read(name)` fetches one weight in Meta's row
     order. `where` stands in error messages."""
 
@@ -57,7 +57,7 @@ def widest(dtypes) -> torch.dtype:
 
 
 def build_model(
-    held: Held, *, dtype: torch.dtype | None, device: torch.device | str, parts: Parts | None
+    held: StoredModel, *, dtype: torch.dtype | None, device: torch.device | str, parts: Parts | None
 ) -> Llama:
     """The model that `held` describes. ValueError for what does not fit, before it is read."""
     config = held.config
@@ -90,7 +90,7 @@ def _put(model: nn.Module, name: str, weight: nn.Parameter) -> None:
     setattr(model.get_submodule(module), leaf, weight)
 
 
-def _check_shapes(held: Held) -> None:
+def _check_shapes(held: StoredModel) -> None:
     """Counts first: a lying number of layers must not make us list them all."""
     config, there = held.config, set(held.shapes)
     if config.tie_embeddings:
@@ -126,7 +126,7 @@ def _check_finite(weight: torch.Tensor, name: str, where: Path) -> None:
         )
 
 
-def _check_tie(model: Llama, held: Held, dtype: torch.dtype) -> None:
+def _check_tie(model: Llama, held: StoredModel, dtype: torch.dtype) -> None:
     if "output.weight" not in held.shapes:
         return
     shape = tuple(model.tok_embeddings.weight.shape)

@@ -4,31 +4,14 @@ Every refusal is a ValueError that names the file. A path that was read from a f
 out of its folder. Pickles are opened by torch with weights_only=True, which runs no code.
 """
 
-import json
 import zipfile
 from pathlib import Path
 
 import torch
 
+from llamalab.runtime.files import brief, require_file
+
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-
-
-def brief(value: object) -> str:
-    """A value as it stands in JSON, cut short, for an error message."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except ValueError:  # an integer of thousands of digits
-        text = f"a number of {value.bit_length()} bits"
-    return text if len(text) < 60 else f"{text[:57]}…"
-
-
-def require_file(path: Path) -> Path:
-    """`path` if it is a file that can be read: no folder, no pipe that never ends."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if not path.is_file():
-        raise ValueError(f"{path} is no regular file")
-    return path
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
-from llamalab.runtime.files import atomic_write
+from llamalab.runtime.files import atomic_write, require_file
+from llamalab.runtime.json_files import Fields, write_json
 from llamalab.tokenizer import BPETokenizer
 
 from . import names
-from .build import Held, weights_of, widest
-from .fields import Fields, write_json
-from .files import FLOATS, inside, read_pickle, require_file
+from .build import StoredModel, weights_of, widest
+from .files import FLOATS, inside, read_pickle
 from .hf_config import config_json, read_config
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json",
@@ -31,7 +31,7 @@ IN_FILE = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "
 Stored = tuple[tuple[int, ...], torch.dtype, Callable[[], torch.Tensor]]  # shape, dtype, how to get
 
 
-def read(folder: Path) -> Held:
+def read(folder: Path) -> StoredModel:
     """What the folder holds; the weights stay on disk until they are asked for."""
     config = read_config(folder / "config.json")
     tensors: dict[str, Stored] = {}
@@ -54,7 +54,7 @@ def read(folder: Path) -> Held:
 
     if not tensors:
         raise ValueError(f"{folder}: there are no weights in its files")
-    return Held(
+    return StoredModel(
         where=folder,
         config=config,
         shapes={name: shape for name, (shape, _, _) in tensors.items()},

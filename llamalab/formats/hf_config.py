@@ -2,17 +2,18 @@
 
 There are two styles: the old one has rope_theta on top and torch_dtype, the new one rope_parameters
 and dtype. Both are understood; what is written is understood by both. What would change the model's
-arithmetic and is not Llama 2 (scaled RoPE, biases, another activation, quantised weights) is
-refused, never ignored.  Source: transformers' LlamaConfig.
+arithmetic and is not Llama 2 (biases, another activation, quantised weights) is refused, never
+ignored; so is every scaling of RoPE but the linear one, by which positions are divided. The context
+is max_position_embeddings, scaled or not, as in transformers.  Source: transformers' LlamaConfig.
 """
 
 from pathlib import Path
 
 from llamalab.config import LlamaConfig
+from llamalab.runtime.json_files import Fields
 from llamalab.tokenizer import BPETokenizer
 
 from .build import make_config
-from .fields import Fields
 from .files import FLOATS
 
 DTYPES = [str(dtype).removeprefix("torch.") for dtype in FLOATS]
@@ -41,7 +42,7 @@ def read_config(path: Path) -> LlamaConfig:
         ffn_dim_multiplier=fields.number("ffn_dim_multiplier", None),
         norm_eps=fields.number("rms_norm_eps", 1e-6),
         max_seq_len=fields.whole("max_position_embeddings", 2048),
-        rope_theta=_theta(fields),
+        **_rope(fields),
         tie_embeddings=fields.flag("tie_word_embeddings", False),
     )
     if fields.whole("head_dim", config.head_dim) != config.head_dim:
@@ -52,25 +53,42 @@ def read_config(path: Path) -> LlamaConfig:
     return config
 
 
-def _theta(fields: Fields) -> float:
-    """rope_theta from the top or from inside; two that differ are refused, and so is scaling."""
-    found = {}
+def _rope(fields: Fields) -> dict[str, float]:
+    """rope_theta and rope_scaling_factor, from the top or from inside; two places that say
+    different things are refused, and so is what stretches a context in another way."""
+    thetas, factors = {}, {}
     for key in ("rope_parameters", "rope_scaling"):
         inner = fields.inner(key)
-        for kind in ("rope_type", "type"):
-            inner.fixed(kind, "default", f"scaled RoPE in {key} is not supported")
-        inner.fixed("partial_rotary_factor", 1.0, "only part of a head would be turned")
-        known = {"rope_theta", "rope_type", "type", "partial_rotary_factor"}
-        if unknown := sorted(set(inner.values) - known):
-            raise inner.wrong(unknown[0], f"in {key}: scaled RoPE is not supported")
+        if not inner.values:
+            continue
+        factors[key] = _factor(inner, key)
         if "rope_theta" in inner:
-            found[key] = inner.number("rope_theta")
+            thetas[key] = inner.number("rope_theta")
     fields.fixed("partial_rotary_factor", 1.0, "only part of a head would be turned")
     if "rope_theta" in fields:
-        found["rope_theta"] = fields.number("rope_theta")
-    if len(set(found.values())) > 1:
-        raise ValueError(f"{fields.path}: rope_theta is said to be {found}")
-    return next(iter(found.values()), 10000.0)
+        thetas["rope_theta"] = fields.number("rope_theta")
+    found = {}
+    for name, usual, said in (("rope_theta", 1e4, thetas), ("rope_scaling_factor", 1.0, factors)):
+        if len(set(said.values())) > 1:
+            raise ValueError(f"{fields.path}: {name} is said to be {said}")
+        found[name] = next(iter(said.values()), usual)
+    return found
+
+
+def _factor(inner: Fields, key: str) -> float:
+    """By what the positions are divided: 1.0 where the kind is default, else the linear factor."""
+    kinds = [inner.values[name] for name in ("rope_type", "type") if name in inner]
+    linear = bool(kinds) and all(kind == "linear" for kind in kinds)
+    if not linear:
+        for name in ("rope_type", "type"):
+            inner.fixed(name, "default", f"scaled RoPE in {key} is supported as linear alone")
+    inner.fixed("partial_rotary_factor", 1.0, "only part of a head would be turned")
+    known = {"rope_theta", "rope_type", "type", "partial_rotary_factor"} | (
+        {"factor"} if linear else set()
+    )
+    if unknown := sorted(set(inner.values) - known):
+        raise inner.wrong(unknown[0], f"in {key}: this scaling of RoPE is not supported")
+    return inner.number("factor") if linear else 1.0
 
 
 def config_json(config: LlamaConfig, dtype: str, tokenizer: BPETokenizer | None = None) -> dict:
@@ -89,7 +107,7 @@ def config_json(config: LlamaConfig, dtype: str, tokenizer: BPETokenizer | None 
         "max_position_embeddings": config.max_seq_len,
         "rms_norm_eps": config.norm_eps,
         "rope_theta": config.rope_theta,
-        "rope_scaling": None,
+        "rope_scaling": _scaling(config),
         "hidden_act": "silu",
         "initializer_range": 0.02,
         "tie_word_embeddings": config.tie_embeddings,
@@ -105,3 +123,10 @@ def config_json(config: LlamaConfig, dtype: str, tokenizer: BPETokenizer | None 
         "multiple_of": config.multiple_of,
         "ffn_dim_multiplier": config.ffn_dim_multiplier,
     }
+
+
+def _scaling(config: LlamaConfig) -> dict | None:
+    if config.rope_scaling_factor == 1:
+        return None
+    # The kind under both names, that of the older style and that of the newer.
+    return {"type": "linear", "rope_type": "linear", "factor": config.rope_scaling_factor}

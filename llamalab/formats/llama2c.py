@@ -2,7 +2,7 @@
 
 `llama2c_layout` says what stands where. wq and wk have Meta's row order. In version 2 a weight is
 int8 * scale, with one scale for each group of a matrix's numbers; unlike in export.py a group of
-zeros is no division by zero. eps and theta are not in the format: 1e-5 and 10,000 are meant, and a
+zeros is no division by zero. eps, theta and a scaling of positions are not in the format: 1e-5, 10,000 and none are meant, and a
 model with others is refused.  Source: llama2.c's export.py, run.c and runq.c.
 """
 
@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 from llamalab.model import Llama
-from llamalab.runtime.files import atomic_write
+from llamalab.runtime.files import atomic_write, require_file
 
-from .build import Held, weights_of
-from .files import require_file
+from .build import StoredModel, weights_of
 from .llama2c_layout import (
     TABLES,
     bytes_of,
@@ -28,7 +27,7 @@ from .llama2c_layout import (
 )
 
 
-def read(path: Path) -> Held:
+def read(path: Path) -> StoredModel:
     """What the file holds. Its length must be to the byte what its header says."""
     size = require_file(path).stat().st_size
     with open(path, "rb") as file:
@@ -57,13 +56,17 @@ def read(path: Path) -> Held:
         ).view(shape)
 
     shapes = {name: shape for name, (_, shape) in places.items() if name != TABLES}
-    return Held(where=path, config=config, shapes=shapes, stored=torch.float32, read=fetch)
+    return StoredModel(where=path, config=config, shapes=shapes, stored=torch.float32, read=fetch)
 
 
 def write(model: Llama, path: Path, version: int) -> None:
     """Version 0, 1 or 2. ValueError for a model that the format cannot hold."""
     config, weights = model.config, weights_of(model)
-    for field, only in (("rope_theta", 10000.0), ("norm_eps", 1e-5)):
+    for field, only in (
+        ("rope_theta", 10000.0),
+        ("rope_scaling_factor", 1.0),
+        ("norm_eps", 1e-5),
+    ):
         if getattr(config, field) != only:
             raise ValueError(
                 f"llama2.c's files cannot hold {field}={getattr(config, field)}: "
@@ -80,7 +83,7 @@ def write(model: Llama, path: Path, version: int) -> None:
         file.write(header(config, version, group))
         for name, shape in layout(config, version):
             if name == TABLES:
-                file.write(_bytes(model.cos) + _bytes(model.sin))
+                file.write(_bytes(model.rope.cos) + _bytes(model.rope.sin))
             elif group and len(shape) == 2:
                 whole, scales = quantise(weights[name], group)
                 file.write(_bytes(whole, "i1") + _bytes(scales))

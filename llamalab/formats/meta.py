@@ -17,10 +17,10 @@ import torch
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
 from llamalab.runtime.files import atomic_write
+from llamalab.runtime.json_files import Fields, write_json
 
 from . import names
-from .build import Held, make_config, weights_of, widest
-from .fields import Fields, write_json
+from .build import StoredModel, make_config, weights_of, widest
 from .files import FLOATS, read_pickle
 
 SHARD = re.compile(r"consolidated\.([0-9]{2})\.pth")
@@ -36,7 +36,7 @@ KNOWN = {
 }  # fmt: skip
 
 
-def read(folder: Path) -> Held:
+def read(folder: Path) -> StoredModel:
     """What the folder holds, its shards mapped into memory and merged weight by weight."""
     fields = Fields(folder / "params.json")
     shards = [read_pickle(path) for path in _shard_files(folder)]
@@ -58,7 +58,7 @@ def read(folder: Path) -> Held:
         return pieces[0]
 
     stored = widest(tensor.dtype for shard in shards for tensor in shard.values())
-    return Held(where=folder, config=config, shapes=merged, stored=stored, read=fetch)
+    return StoredModel(where=folder, config=config, shapes=merged, stored=stored, read=fetch)
 
 
 def read_config(fields: Fields, shapes: dict[str, tuple[int, ...]]) -> LlamaConfig:
@@ -120,8 +120,14 @@ def _merged_shape(name: str, tensor: torch.Tensor, n: int) -> tuple[int, ...]:
 
 
 def write(model: Llama, folder: Path, shards: int) -> None:
-    """`shards` files, cut as Meta cuts; ValueError if a size cannot be cut into so many."""
+    """`shards` files, cut as Meta cuts; ValueError if a size cannot be cut into so many, and for
+    positions that are divided, of which Meta's readers would know nothing."""
     config, weights = model.config, weights_of(model)
+    if config.rope_scaling_factor != 1:
+        raise ValueError(
+            f"Meta's folder cannot hold rope_scaling_factor={config.rope_scaling_factor}: "
+            f'its readers turn whole positions. Save it as format="hf"'
+        )
     for field in ("dim", "hidden_dim", "n_kv_heads", "vocab_size"):
         if getattr(config, field) % shards:
             raise ValueError(f"shards={shards} must divide {field}={getattr(config, field)}")

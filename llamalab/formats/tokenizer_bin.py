@@ -11,7 +11,7 @@ import math
 import struct
 from pathlib import Path
 
-from llamalab.runtime.files import atomic_write
+from llamalab.runtime.files import atomic_write, require_file
 from llamalab.tokenizer import BPETokenizer
 from llamalab.tokenizer.bpe import BYTE_PIECES, SPACE
 from llamalab.tokenizer.sentencepiece.model_file import (
@@ -23,8 +23,6 @@ from llamalab.tokenizer.sentencepiece.model_file import (
     ModelProto,
     parse_model,
 )
-
-from .files import require_file
 
 CONTROLS = {1: "\n<s>\n", 2: "\n</s>\n"}
 FIRST_NORMAL = 3 + len(BYTE_PIECES)  # 259

@@ -2,15 +2,15 @@
 
 generate        a stream of ids: greedy or drawn        generate_batch  many prompts at once
 beam_search     the likeliest whole continuations       speculate       a draft model guesses
-stream_text     ids to text, as they come               Decoder         the fast single step
+stream_text     ids to text, as they come               FusedDecoder         the fast single step
 """
 
 from llamalab.generation.batch import generate_batch
 from llamalab.generation.beam import Beam, beam_search
-from llamalab.generation.fused import Decoder
+from llamalab.generation.fused import FusedDecoder
 from llamalab.generation.single import generate
 from llamalab.generation.speculative import Speculation, accept_or_resample, speculate
 from llamalab.generation.text import stream_text
 
-__all__ = ["Beam", "Decoder", "Speculation", "accept_or_resample", "beam_search", "generate",
+__all__ = ["Beam", "FusedDecoder", "Speculation", "accept_or_resample", "beam_search", "generate",
            "generate_batch", "speculate", "stream_text"]  # fmt: skip

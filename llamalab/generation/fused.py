@@ -1,7 +1,7 @@
-"""Decoder: the model's step for one new token, the same numbers in fewer and cheaper calls.
+"""FusedDecoder: the model's step for one new token, the same numbers in fewer and cheaper calls.
 
 For a small model nearly all of a step's time is the cost of *calling* torch, and not the
-arithmetic: the model's plain step makes 87 operations a layer, a Decoder 17. It copies the weights
+arithmetic: the model's plain step makes 87 operations a layer, a FusedDecoder 17. It copies the weights
 once into the form that one new token wants. What each trick saves, in microseconds a layer at the
 preset `tales`, batch 1, behind 100 tokens, measured once on two cores (`benchmarks/decoding.py`
 times the whole):
@@ -26,14 +26,14 @@ from torch import nn
 
 from llamalab import layers
 from llamalab.layers import KVCache
-from llamalab.model import Attention, Block, FeedForward, Llama, Norm, Parts
+from llamalab.model import Attention, Block, Embedding, FeedForward, Llama, Norm, Parts
 
 LARGEST = 2**25  # parameters; a copy in float32 is then 128 MiB
-OURS = {Llama, Block, Attention, FeedForward, Norm, nn.Linear, nn.Module, nn.ModuleList}
+OURS = {Llama, Embedding, Block, Attention, FeedForward, Norm, nn.Linear, nn.ModuleList}
 
 
 def why_not(model: Llama) -> str | None:
-    """A sentence that says why this model must take the plain path; None if a Decoder will do."""
+    """A sentence that says why this model must take the plain path; None if a FusedDecoder will do."""
     modules, weights = list(model.modules()), list(model.parameters())
     if not {type(module) for module in modules} <= OURS or model.parts != Parts():
         return "it is not made of the package's own parts alone"
@@ -46,7 +46,7 @@ def why_not(model: Llama) -> str | None:
     return None if size <= LARGEST else f"it has {size} parameters, more than {LARGEST}"
 
 
-class Decoder:
+class FusedDecoder:
     """decoder(tokens (B, T)) -> logits (B, V) behind them; the first call is the prompt.
 
     The weights are those of the moment when it was made: training the model does not reach it.
@@ -57,7 +57,7 @@ class Decoder:
     @torch.inference_mode()
     def __init__(self, model: Llama, batch_size: int, max_seq_len: int, *, padding=None):
         if reason := why_not(model):
-            raise ValueError(f"a Decoder does not fit this model: {reason}")
+            raise ValueError(f"a FusedDecoder does not fit this model: {reason}")
         config, B = model.config, batch_size
         if max_seq_len > config.max_seq_len:
             raise ValueError(f"max_seq_len={max_seq_len} is past the model's {config.max_seq_len}")
@@ -83,7 +83,8 @@ class Decoder:
 
         # RoPE is the product of complex numbers: neighbours (a, b) are a + ib, and the turn is
         # cos + i sin. Values go along with the keys and are turned by nothing, 1 + 0i.
-        turn = torch.complex(model.cos[:max_seq_len].to(**like), model.sin[:max_seq_len].to(**like))
+        cos, sin = model.rope.at(torch.arange(max_seq_len))  # (S, D/2)
+        turn = torch.complex(cos.to(**like), sin.to(**like))
         self.turns = torch.stack((turn, torch.ones_like(turn)), 1)[:, :, None]  # (S, 2, 1, D/2)
 
         # Buffers that every step writes anew, and views of them under other shapes.

@@ -8,7 +8,7 @@ whatever the draft is: a token that q likes too much is refused as often as it i
 and what p likes more than q is made up for by the second draw. A good draft only saves time. If
 all guesses are accepted, the target's pass has one more distribution to give a token from.
 Source: Leviathan et al. 2023, Algorithm 1; Chen et al. 2023. Left out on purpose: batches,
-repetition penalty (it would change p with every guess), and the Decoder: a pass checks many tokens.
+repetition penalty (it would change p with every guess), and the FusedDecoder: a pass checks many tokens.
 """
 
 from collections.abc import Iterable, Iterator

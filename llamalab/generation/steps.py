@@ -1,4 +1,4 @@
-"""Who computes the next token's logits: the fast Decoder where it fits, else the model itself.
+"""Who computes the next token's logits: the fast FusedDecoder where it fits, else the model itself.
 
 Both are called alike, first with the prompt and then with one token after another, and both give
 the same numbers to float rounding; which one it was cannot be seen from outside, but for the time.
@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import torch
 
-from llamalab.generation.fused import Decoder, why_not
+from llamalab.generation.fused import FusedDecoder, why_not
 from llamalab.layers import KVCache
 from llamalab.model import Llama
 
-SHORT = 16  # new tokens: for fewer, making a Decoder may cost more than it saves
+SHORT = 16  # new tokens: for fewer, making a FusedDecoder may cost more than it saves
 
 
 def next_logits(
@@ -24,11 +24,11 @@ def next_logits(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """step(tokens (B, T)) -> logits (B, V) behind them: first the prompt, then token after token.
 
-    A Decoder where one fits and pays, else the model with a KV cache.
+    A FusedDecoder where one fits and pays, else the model with a KV cache.
     """
     room = prompt_length + max_new_tokens
     if max_new_tokens >= SHORT and why_not(model) is None:
-        return Decoder(model, batch_size, room, padding=padding)
+        return FusedDecoder(model, batch_size, room, padding=padding)
     cache = new_cache(model, batch_size, room, padding=padding)
     return lambda tokens: model(tokens, cache)[:, -1]
 

@@ -9,7 +9,7 @@ from llamalab.layers.embedding import embed
 from llamalab.layers.feedforward import swiglu
 from llamalab.layers.kv_cache import KVCache
 from llamalab.layers.norm import layer_norm, rms_norm
-from llamalab.layers.rope import apply_rope, rope_table
+from llamalab.layers.rope import RopeTable, apply_rope, rope_table
 
-__all__ = ["KVCache", "apply_rope", "attention", "attention_slowly", "causal_mask", "embed",
+__all__ = ["KVCache", "RopeTable", "apply_rope", "attention", "attention_slowly", "causal_mask", "embed",
            "layer_norm", "rms_norm", "rope_table", "swiglu"]  # fmt: skip

@@ -1,29 +1,37 @@
-"""The fastest way to train here, found by trying: float32 or bfloat16, and whose products.
+"""The fastest way to train here, found by trying: how many threads, float32 or bfloat16, and whose
+matrix products.
 
 Whether bfloat16 is three times as fast or twenty times as slow depends on the CPU's matrix units,
-on torch's libraries and on the model's shape; a table of machines would be wrong tomorrow. So each
-way takes the forward and backward pass of a step or two, in turns, since a busy machine slows all.
-A way that raises, or whose loss is not the plain one's, is not among them.
+on torch's libraries and on the model's shape; whether two threads are faster than one, on what else
+runs here now. A table of machines would be wrong tomorrow. So first the threads are tried, plainly,
+and then each setting takes the forward and backward pass of a step or two, in turns, since a busy
+machine slows all. A setting that raises, or whose loss or gradients are not the plain one's, is not
+among them.
 Left out on purpose: float16, whose gradients need a scaler.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from llamalab.runtime.cpu_kernels import has_onednn, matmul
+from llamalab.training.fused import in_fewer_passes
 from llamalab.training.loop import precision
 from llamalab.training.losses import next_token_loss, shift
 
 HOPELESS = 4.0  # times as slow as plain float32 on one row: not tried on a batch
-AGREES = 0.01  # share by which a way's loss may differ from plain float32's
+CLEAR = 1.5  # times as slow as with another number of threads: not tried again
+AGREES = 0.01  # share by which a setting's loss may differ from plain float32's
+ROUNDING = {"float32": 1e-3, "bfloat16": 0.1}  # share by which a weight's gradient may
 
 
 @dataclass(frozen=True)
-class Way:
-    """Three fields of TrainConfig: `dataclasses.replace(config, **asdict(way))` takes this way."""
+class Setting:
+    """Three fields of TrainConfig: `dataclasses.replace(config, **asdict(setting))` takes it."""
 
     dtype: str = "float32"
     matmul: str = "torch"
@@ -34,35 +42,47 @@ class Way:
         return f"{self.dtype}{other}{', compiled' * self.compile}"
 
 
-PLAIN = Way()
+PLAIN = Setting()
 
 
 @dataclass(frozen=True)
 class Fastest:
-    """The fastest way, and the seconds that each took: the best of its turns."""
+    """The fastest setting, the seconds that each took (the best of its turns), and the same for
+    plain float32 with each number of threads that was tried."""
 
-    way: Way
-    seconds: dict[Way, float]
+    setting: Setting
+    seconds: dict[Setting, float]
+    by_threads: dict[int, float] = field(default_factory=dict)
 
-    def gain(self, way: Way) -> float:
+    @property
+    def threads(self) -> int | None:
+        """The number of threads that was fastest; None if there was nothing to choose."""
+        return min(self.by_threads, key=self.by_threads.get, default=None)
+
+    def gain(self, setting: Setting) -> float:
         """How many times as fast as torch's plain float32."""
-        return self.seconds[PLAIN] / self.seconds[way]
+        return self.seconds[PLAIN] / self.seconds[setting]
 
     def __str__(self) -> str:
-        """A line for each way, the fastest first."""
-        return "\n".join(
-            f"{str(way):22} {1e3 * self.seconds[way]:8.1f} ms  {self.gain(way):5.2f} times float32"
-            for way in sorted(self.seconds, key=self.seconds.get)
-        )
+        """A line for each number of threads, and for each setting, the fastest first."""
+        lines = [
+            f"{f'{count} thread' + 's' * (count > 1):22} {1e3 * seconds:8.1f} ms"
+            for count, seconds in sorted(self.by_threads.items(), key=lambda item: item[1])
+        ]
+        for way, seconds in sorted(self.seconds.items(), key=lambda item: item[1]):
+            times = f"{self.gain(way):5.2f} times float32"
+            lines.append(f"{str(way):22} {1e3 * seconds:8.1f} ms  {times}")
+        return "\n".join(lines)
 
 
-def ways(device: torch.device, *, exact: bool = False, compile: bool = False) -> list[Way]:
-    """What can be tried on this device. exact: float32 alone, whose ways differ by rounding."""
-    own = ["blocks"] + ["onednn"] * has_onednn() if device.type == "cpu" else []
-    found = [Way("float32", name) for name in ("torch", *own)]
-    if not exact:  # oneDNN's bfloat16 products are torch's own already
-        found += [Way("bfloat16", name) for name in ("torch", *own[:1])]
-    compiled = [Way(way.dtype, compile=True) for way in found if way.matmul == "torch"]
+def settings(device: torch.device, *, exact: bool = False, compile: bool = False) -> list[Setting]:
+    """What can be tried on this device. exact: float32 alone, whose settings differ by rounding."""
+    own = ["blocks", "fused"] + ["onednn", "fused-onednn"] * has_onednn()
+    own = own if device.type == "cpu" else []
+    found = [Setting("float32", name) for name in ("torch", *own)]
+    if not exact:  # oneDNN's bfloat16 products are torch's own already, and halves are not fused
+        found += [Setting("bfloat16", name) for name in ("torch", *own[:1])]
+    compiled = [Setting(way.dtype, compile=True) for way in found if way.matmul == "torch"]
     return found + compiled * compile
 
 
@@ -73,51 +93,108 @@ def fastest(
     exact: bool = False,
     compile: bool = False,
     turns: int = 2,
+    threads: Sequence[int] = (),
 ) -> Fastest:
-    """Try every way on this model and batch, tokens (B, T + 1): about three steps for each. The
-    weights, their gradients, the model's mode and torch's random numbers stay as they were.
+    """Try every setting on this model and batch, tokens (B, T + 1): about three steps for each. The
+    weights, their gradients, the model's mode, torch's random numbers and its number of threads
+    stay as they were.
 
     The shape should be the run's, since it decides. compile: also with torch.compile, half a minute
-    or more for each dtype. With several processes let one choose for all.
+    or more for each dtype. threads: numbers to try first, see `runtime.threads.numbers_to_try`.
+    With several processes let one choose for all. RuntimeError or TypeError if the model itself
+    cannot take a step.
     """
-    device, was_training = next(model.parameters()).device, model.training
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    inputs, targets = (ids.to(device) for ids in shift(tokens))
-    forwards = {False: model, True: torch.compile(model) if compile else None}
-
-    def attempt(way: Way, rows: int) -> tuple[float, float]:
-        """Seconds and loss; inf and nan if it cannot be done."""
-        start = time.perf_counter()
-        try:
-            with precision(device, way.dtype), matmul(way.matmul):
-                logits = forwards[way.compile](inputs[:rows])
-                loss = next_token_loss(logits, targets[:rows])
-                torch.autograd.grad(loss, weights, allow_unused=True)
-        except (RuntimeError, TypeError):
-            if way == PLAIN:
-                raise
-            return float("inf"), float("nan")
-        _wait(device)
-        return time.perf_counter() - start, loss.item()
-
-    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
-    model.train()
-    try:
-        with torch.random.fork_rng(devices=gpus):
-            left = ways(device, exact=exact, compile=compile)
-            on_a_row = {
-                way: min(attempt(way, 1)[0] for _ in range(2)) for way in left if not way.compile
-            }
-            limit = HOPELESS * on_a_row[PLAIN]
-            left = [way for way in left if way.compile or on_a_row[way] <= limit]
-            tried = [{way: attempt(way, len(inputs)) for way in left} for _ in range(turns)]
-    finally:
-        model.train(was_training)
+    trial = _Trial(model, tokens, compile)
+    with _leaving_no_trace(model, trial.device):
+        by_threads = _by_threads(trial, threads, turns)
+        if by_threads:
+            torch.set_num_threads(min(by_threads, key=by_threads.get))
+        left = [PLAIN]
+        plain = trial.row(PLAIN)
+        for way in settings(trial.device, exact=exact, compile=compile)[1:]:
+            if way.compile or trial.promises(way, plain):
+                left.append(way)
+        tried = [{way: trial.step(way)[:2] for way in left} for _ in range(turns)]
     expected = tried[0][PLAIN][1]
     allowed = AGREES * abs(expected)
     right = [w for w in left if w == PLAIN or abs(tried[0][w][1] - expected) <= allowed]
     seconds = {way: min(turn[way][0] for turn in tried) for way in right}
-    return Fastest(min(seconds, key=seconds.get), seconds)
+    return Fastest(min(seconds, key=seconds.get), seconds, by_threads)
+
+
+class _Trial:
+    """A model, a batch, and steps of forward and backward with them."""
+
+    def __init__(self, model: nn.Module, tokens: torch.Tensor, compile: bool):
+        self.model, self.device = model, next(model.parameters()).device
+        self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.inputs, self.targets = (ids.to(self.device) for ids in shift(tokens))
+        self.compiled = torch.compile(model) if compile else None
+
+    def step(self, way: Setting, rows: int | None = None):
+        """Seconds, loss and gradients; inf, nan and none if it cannot be done."""
+        torch.manual_seed(0)  # a learner's dropout is then the same in each
+        start = time.perf_counter()
+        try:
+            forward = self.compiled if way.compile else in_fewer_passes(self.model, way.matmul)
+            with precision(self.device, way.dtype), matmul(way.matmul):
+                loss = next_token_loss(forward(self.inputs[:rows]), self.targets[:rows])
+                gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)
+        except (AttributeError, RuntimeError, TypeError):
+            if way == PLAIN:
+                raise
+            return float("inf"), float("nan"), []
+        _wait(self.device)
+        return time.perf_counter() - start, loss.item(), gradients
+
+    def row(self, way: Setting):
+        """The same on one row, twice, since the first one fetches memory: the faster."""
+        (first, *_), (second, loss, gradients) = self.step(way, 1), self.step(way, 1)
+        return min(first, second), loss, gradients
+
+    def promises(self, way: Setting, plain) -> bool:
+        """Whether one row is not hopelessly slow, and has the gradients of the plain one."""
+        seconds, _, gradients = self.row(way)
+        return seconds <= HOPELESS * plain[0] and _same(gradients, plain[2], ROUNDING[way.dtype])
+
+
+def _same(gradients: Iterable, expected: Sequence, share: float) -> bool:
+    """Whether no weight's gradient is further away than `share` of its length, or of a thousandth
+    of the longest's, below which a gradient is made of roundings."""
+    pairs = [(a, b) for a, b in zip(gradients, expected) if a is not None and b is not None]
+    if len(pairs) < sum(b is not None for b in expected):
+        return False
+    least = 1e-3 * max((b.norm().item() for _, b in pairs), default=0.0)
+    return all((a - b).norm().item() <= share * max(b.norm().item(), least) for a, b in pairs)
+
+
+def _by_threads(trial: _Trial, counts: Sequence[int], turns: int) -> dict[int, float]:
+    """Seconds of a plain step with each number of threads, the best of its turns; the turns end
+    early where it is clear."""
+    best = dict.fromkeys(counts, float("inf"))
+    for count in counts:  # wakes the threads
+        torch.set_num_threads(count)
+        trial.step(PLAIN, 1)
+    for _ in range(turns):
+        for count in counts:
+            torch.set_num_threads(count)
+            best[count] = min(best[count], trial.step(PLAIN)[0])
+        if max(best.values(), default=0) > CLEAR * min(best.values(), default=0):
+            break
+    return best
+
+
+@contextmanager
+def _leaving_no_trace(model: nn.Module, device: torch.device) -> Iterator[None]:
+    was_training, threads = model.training, torch.get_num_threads()
+    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
+    model.train()
+    try:
+        with torch.random.fork_rng(devices=gpus):
+            yield
+    finally:
+        model.train(was_training)
+        torch.set_num_threads(threads)
 
 
 def _wait(device: torch.device) -> None:

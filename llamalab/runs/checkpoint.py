@@ -11,10 +11,7 @@ stopped. With several processes, all call `save`, and process 0 writes the whole
 """
 
 import contextlib
-import os
-import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,13 +21,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from llamalab import formats
-from llamalab.formats.fields import Fields, write_json
 from llamalab.model import Llama
 from llamalab.runtime import distributed
+from llamalab.runtime.json_files import Fields, write_json
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import TrainState
 
-NAME = re.compile(r"step-([0-9]{8,})(\.old)?")
+from .places import all_whole, flush, latest, put, remove, writing
+
+__all__ = ["full_model", "latest", "restore", "restore_optimizer", "save", "writing"]
+
 AVERAGES = ("exp_avg", "exp_avg_sq", "step")  # what AdamW knows of a weight
 
 
@@ -46,7 +46,7 @@ def save(
     """Write `folder`/step-N and, once it is there, remove all but the newest `keep`. `notes` are
     JSON of the caller's, given back by `restore`. OSError if the disk is full; nothing is lost."""
     path = Path(folder) / f"step-{state.step:08}"
-    distributed.settle(model)
+    distributed.reshard(model)
     whole, averages = full_model(model), _averages(model, state)  # every process takes part
     if distributed.rank() > 0:
         return path
@@ -62,20 +62,14 @@ def save(
             write_json(part / "training.json", about)
             for file in (*part.iterdir(), part):
                 flush(file)
-            _put(part, path)
+            put(part, path)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     with contextlib.suppress(OSError):  # an old one too many is no reason to end a run
-        for old in _all(folder)[:-keep]:
+        for old in all_whole(folder)[:-keep]:
             if old != path:
-                _remove(old)
+                remove(old)
     return path
-
-
-def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint of a run's folder of checkpoints; None if there is none."""
-    found = _all(folder)
-    return found[-1] if found else None
 
 
 def restore(path: Path, model: nn.Module, state: TrainState) -> dict:
@@ -86,7 +80,7 @@ def restore(path: Path, model: nn.Module, state: TrainState) -> dict:
     step, tokens = (about.whole(name, least=0) for name in ("step", "tokens"))
     notes = about.inner("notes").values
     held, _ = formats.load(path)
-    _compare(path, asdict(held.config), asdict(model.config))
+    _require_equal(path, asdict(held.config), asdict(model.config))
     model.load_state_dict(held.state_dict())
     state.step, state.tokens = step, tokens
     return notes
@@ -104,7 +98,7 @@ def restore_optimizer(path: Path, model: nn.Module, state: TrainState) -> None:
     for name, weight in weights.items():
         wanted |= {f"{kind}.{name}": _kind(weight) for kind in AVERAGES}
         wanted[f"step.{name}"] = _kind(torch.zeros(()))
-    _compare(file, {name: _kind(tensor) for name, tensor in stored.items()}, wanted)
+    _require_equal(file, {name: _kind(tensor) for name, tensor in stored.items()}, wanted)
     try:
         torch.set_rng_state(stored["random.torch"])
     except RuntimeError as error:
@@ -112,7 +106,7 @@ def restore_optimizer(path: Path, model: nn.Module, state: TrainState) -> None:
     held = state.optimizer.state_dict()
     held["state"] = {
         number: {
-            kind: distributed.like(tensor, weight) if kind != "step" else tensor
+            kind: distributed.shard_like(tensor, weight) if kind != "step" else tensor
             for kind, tensor in ((kind, stored[f"{kind}.{name}"]) for kind in AVERAGES)
         }
         for number, (name, weight) in enumerate(weights.items())
@@ -122,12 +116,12 @@ def restore_optimizer(path: Path, model: nn.Module, state: TrainState) -> None:
 
 def full_model(model: nn.Module) -> Llama:
     """The whole model on process 0, gathered from all if it is spread; every process has to ask."""
-    model = distributed.bare(model)
+    model = distributed.unwrap(model)
     if not any(hasattr(weight, "full_tensor") for weight in model.parameters()):
         return model
     gathered = {}
     for name, weight in model.named_parameters(remove_duplicate=False):
-        whole = distributed.whole(weight)
+        whole = distributed.full_tensor(weight)
         if distributed.rank() == 0:
             gathered[name] = whole.cpu()
     with torch.device("meta"):
@@ -139,57 +133,15 @@ def full_model(model: nn.Module) -> Llama:
     return result
 
 
-@contextlib.contextmanager
-def writing(path: Path, checkpoints: Path) -> Iterator[None]:
-    """Say in one sentence that `path` could not be written, and where to go on from."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:  # safetensors' own kind, for a full disk too
-        newest = latest(checkpoints)
-        behind = (
-            f"The last checkpoint, {newest}, is whole: make room and" if newest else "Make room,"
-        )
-        raise OSError(
-            f"{path} could not be written: {error}. {behind} go on with --resume"
-        ) from error
-
-
-def flush(path: Path) -> None:
-    """Ask the disk to have a file, or a folder's names, now. (Windows opens no folders.)"""
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _put(part: Path, path: Path) -> None:
-    """Rename into place. A checkpoint of the same step stays, as .old, until the new one is in."""
-    old = path.with_name(f"{path.name}.old")
-    if path.exists():
-        _remove(old)
-        os.replace(path, old)
-    os.replace(part, path)
-    flush(path.parent)
-    with contextlib.suppress(OSError):
-        _remove(old)
-
-
-def _remove(path: Path) -> None:
-    """Under another name first: a checkpoint is never half there."""
-    if path.exists():
-        shutil.rmtree(path.replace(path.with_name(f"{path.name}.part")))
-
-
 def _averages(model: nn.Module, state: TrainState) -> dict[str, torch.Tensor]:
     """The optimizer's averages by the names of the weights, on process 0; zeros before step 1."""
     found = {}
     for name, weight in _trained(model, state).items():
         known = state.optimizer.state.get(weight) or {"step": torch.zeros(())}
         for kind in AVERAGES:
-            tensor = distributed.whole(known[kind] if kind in known else torch.zeros_like(weight))
+            tensor = distributed.full_tensor(
+                known[kind] if kind in known else torch.zeros_like(weight)
+            )
             if distributed.rank() == 0:
                 found[f"{kind}.{name}"] = tensor.cpu().contiguous()
     return found
@@ -197,7 +149,7 @@ def _averages(model: nn.Module, state: TrainState) -> dict[str, torch.Tensor]:
 
 def _trained(model: nn.Module, state: TrainState) -> dict[str, torch.Tensor]:
     """The optimizer's weights by name, in its own order."""
-    names = {weight: name for name, weight in distributed.bare(model).named_parameters()}
+    names = {weight: name for name, weight in distributed.unwrap(model).named_parameters()}
     return {names[w]: w for group in state.optimizer.param_groups for w in group["params"]}
 
 
@@ -205,16 +157,8 @@ def _kind(tensor: torch.Tensor) -> str:
     return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def _compare(file: Path, theirs: dict, ours: dict) -> None:
+def _require_equal(file: Path, theirs: dict, ours: dict) -> None:
     for name in sorted(theirs.keys() | ours.keys()):
         there, here = theirs.get(name, "missing"), ours.get(name, "missing")
         if there != here:
             raise ValueError(f"{file} is of another model: {name} is {there} there, {here} here")
-
-
-def _all(folder: Path) -> list[Path]:
-    """The whole checkpoints, oldest first."""
-    folder = Path(folder)
-    found = folder.iterdir() if folder.is_dir() else ()
-    whole = [p for p in found if NAME.fullmatch(p.name) and (p / "training.json").is_file()]
-    return sorted(whole, key=lambda p: (int(NAME.fullmatch(p.name)[1]), p.suffix != ".old"))

@@ -10,10 +10,11 @@
 read; everybody builds the same model from the same seed.
 """
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,52 +23,38 @@ import torch
 from llamalab import formats
 from llamalab.accounting import memory_plan
 from llamalab.config import LlamaConfig
-from llamalab.formats.fields import Fields, read_json, write_json
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
+from llamalab.runs.plan import Plan, read_plan, write_plan
 from llamalab.runtime import distributed
 from llamalab.runtime.files import atomic_write
+from llamalab.runtime.governor import ThreadGovernor
+from llamalab.runtime.json_files import Fields
+from llamalab.runtime.threads import wished_threads
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.batches import Batches, read_tokens, validation_batches, write_tokens
 from llamalab.training.loop import StepRecord, TrainState, train
-from llamalab.training.optim import TrainConfig, make_optimizer
+from llamalab.training.optim import make_optimizer
 
 VALIDATION_WINDOWS = 64
 FAR = 2**24  # tokens, at most, that the cut for validation moves to find a document's beginning
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a run is, in numbers that go into run.json. `batch_size` rows of `seq_len` tokens are
-    one micro-batch, over all processes. `by_document`: windows begin where documents do
-    (see `batches`). `save_every=0`: a checkpoint at the end alone."""
-
-    train: TrainConfig
-    batch_size: int = 16
-    seq_len: int = 256
-    seed: int = 0
-    save_every: int = 100
-    hold_out: float = 0.05
-    by_document: bool = True
-    parallel: str = "ddp"
-
-    def __post_init__(self) -> None:
-        for name, least in {"batch_size": 1, "seq_len": 1, "save_every": 0}.items():
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-        if type(self.seed) is not int or not -(2**63) <= self.seed < 2**63:
-            raise ValueError(f"seed={self.seed!r} must be a whole number of at most 63 bits")
-        if type(self.hold_out) not in (int, float) or not 0 <= self.hold_out < 1:
-            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
-        if self.parallel not in distributed.WAYS:
-            ways = ", ".join(distributed.WAYS)
-            raise ValueError(f"parallel={self.parallel!r} must be one of {ways}")
-
-
 class Run:
-    """A run that can be iterated: trains from where it stands, saves, and yields StepRecords."""
+    """A run that can be iterated: trains from where it stands, saves, and yields StepRecords.
 
-    def __init__(self, out: Path, config: LlamaConfig, plan: Plan, cut: int, device: torch.device):
+    watch_threads: look again at the number of threads when steps grow slow (`runtime.governor`).
+    Another number may round differently, so whoever compares runs to the bit leaves it off."""
+
+    def __init__(
+        self,
+        out: Path,
+        config: LlamaConfig,
+        plan: Plan,
+        cut: int,
+        device: torch.device,
+        watch_threads: bool = False,
+    ):
         self.out, self.config, self.plan = Path(out), config, plan
         _check_rows(plan)
         self.tokenizer = BPETokenizer.load(self.out / "tokenizer.model")
@@ -93,15 +80,33 @@ class Run:
             checkpoint.restore_optimizer(self.resumed, self.model, state)
         self.state = state
         self.stop = False  # set it, and the run saves and ends after the step
+        alone = device.type == "cpu" and not distributed.active() and not wished_threads()
+        self.watch_threads = watch_threads and alone
+        self.news: str | None = None  # what to tell the user of the last step, in a line
 
     def __iter__(self) -> Iterator[StepRecord]:
+        """Torch's number of threads is the plan's in between, or what the governor says."""
+        most = torch.get_num_threads()
+        threads = min(most, self.plan.threads or most)
+        governor = ThreadGovernor(most, threads) if self.watch_threads else None
+        try:
+            torch.set_num_threads(threads)
+            for record in self._steps():
+                if governor is not None:
+                    self.news = governor.after(record.seconds)
+                    torch.set_num_threads(governor.threads)
+                yield record
+        finally:
+            torch.set_num_threads(most)
+
+    def _steps(self) -> Iterator[StepRecord]:
         if distributed.rank() == 0:
             _shorten(self.out / "losses.jsonl", self.state.step)
         saved = self.state.step
         for record in train(
             self.model, self.batches, self.plan.train, validation=self.validation, state=self.state
         ):
-            stop = distributed.anyone(self.stop)
+            stop = distributed.any_rank(self.stop)
             due = self.plan.save_every and record.step % self.plan.save_every == 0
             due = due or stop or record.step == self.plan.train.steps
             if distributed.rank() == 0:
@@ -133,7 +138,8 @@ class Run:
         log = self.out / "losses.jsonl"
         with checkpoint.writing(log, self.out / "checkpoints"):
             with open(log, "a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps(asdict(record)) + "\n")
+                line = asdict(record) | {"threads": torch.get_num_threads()}
+                file.write(json.dumps(line) + "\n")
                 if lasting:
                     file.flush()
                     os.fsync(file.fileno())
@@ -147,24 +153,53 @@ def begin(
     *,
     tokenizer: BPETokenizer,
     device: torch.device | str = "cpu",
+    choose: Callable[[LlamaConfig, Plan], Plan] | None = None,
+    watch_threads: bool = False,
 ) -> Run:
     """Make the folder and its token files. The last documents, about a share of
     plan.hold_out, are held back for validation. The model gets the tokenizer's vocabulary, so
-    that it can write no id that has no piece. Errors: see `check`."""
+    that it can write no id that has no piece. `choose` settles what is open in the plan, and takes
+    its time: it is asked once the text is known to be long enough. Errors: see `check`;
+    ValueError if the text is too short, and nothing is left behind then."""
     out, config = Path(out), replace(config, vocab_size=tokenizer.vocab_size)
     check(out, config, plan)
-    distributed.wait()  # everybody has looked before anything is there
+    distributed.barrier()  # everybody has looked before anything is there
     if distributed.rank() == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        tokenizer.save(out / "tokenizer.model")
-        write_tokens(out / "tokens.npy", documents, tokenizer)
-        tokens = read_tokens(out / "tokens.npy")
+        _lay_out(out, config, plan, documents, tokenizer, choose)
+    distributed.barrier()
+    return resume(out, device=device, watch_threads=watch_threads)
+
+
+def _lay_out(
+    out: Path,
+    config: LlamaConfig,
+    plan: Plan,
+    documents: Iterable,
+    tokenizer: BPETokenizer,
+    choose: Callable[[LlamaConfig, Plan], Plan] | None,
+) -> None:
+    """The files of a run before its first step; none of them if the text will not do."""
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    files = out / "tokenizer.model", out / "tokens.npy"
+    there = [file for file in files if file.exists()]
+    try:
+        tokenizer.save(files[0])
+        write_tokens(files[1], documents, tokenizer)
+        tokens = read_tokens(files[1])
         cut = _cut_for_validation(tokens, plan, tokenizer.bos_id)
         _batches(tokens[:cut], plan, tokenizer)  # is there enough text?
-        asked = {"plan": asdict(plan), "model": asdict(config), "cut": cut}
-        write_json(out / "run.json", asked)  # last: now it counts
-    distributed.wait()
-    return resume(out, device=device)
+        plan = choose(config, plan) if choose else plan
+        write_plan(out, config, plan, cut)  # last: now it counts
+    except BaseException:
+        with contextlib.suppress(OSError):  # what went wrong first is what is told
+            tokens = None  # Windows removes no file that is mapped into memory
+            for file in files:
+                if file not in there:
+                    file.unlink(missing_ok=True)
+            for folder in new:
+                folder.rmdir()
+        raise
 
 
 def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
@@ -184,28 +219,11 @@ def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
         raise MemoryError(f"training takes more than there is. {memory.verdict}")
 
 
-def resume(out: Path, *, device: torch.device | str = "cpu") -> Run:
+def resume(out: Path, *, device: torch.device | str = "cpu", watch_threads: bool = False) -> Run:
     """The run in `out`, at its newest whole checkpoint, or at its start if there is none yet."""
     out = Path(out)
     config, plan, cut = read_plan(out)
-    return Run(out, config, plan, cut, torch.device(device))
-
-
-def read_plan(out: Path) -> tuple[LlamaConfig, Plan, int]:
-    """What run.json says: the model, the plan, and the token where validation begins.
-    FileNotFoundError if `out` is no run."""
-    path = Path(out) / "run.json"
-    if not path.exists():
-        raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")
-    held = read_json(path)
-    try:
-        plan = dict(held["plan"])
-        plan = Plan(**plan | {"train": TrainConfig(**plan["train"])})
-        if type(cut := held["cut"]) is not int or cut < 1:
-            raise ValueError(f"cut={cut!r} must be a whole number of at least 1")
-        return LlamaConfig(**held["model"]), plan, cut
-    except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no run's plan: {error}") from None
+    return Run(out, config, plan, cut, torch.device(device), watch_threads)
 
 
 def _cut_for_validation(tokens: np.ndarray, plan: Plan, bos_id: int) -> int:
@@ -231,9 +249,9 @@ def _batches(tokens: np.ndarray, plan: Plan, tokenizer: BPETokenizer) -> Batches
 
 
 def _check_rows(plan: Plan) -> None:
-    if plan.batch_size % distributed.world():
+    if plan.batch_size % distributed.world_size():
         raise ValueError(
-            f"a batch of {plan.batch_size} rows cannot be shared by {distributed.world()} "
+            f"a batch of {plan.batch_size} rows cannot be shared by {distributed.world_size()} "
             f"processes: their number must divide it"
         )
 

@@ -6,10 +6,10 @@
 Products and attention are almost nine tenths of a plain float32 step on a CPU. Inside
 `with matmul(name):` these two functions of torch are answered here, whoever calls them: the
 model, or a learner's own part. Nothing in the model changes, and what is not meant here (a bias, a
-mask, a GPU) goes on to torch.
+mask, a GPU) goes on to torch. Whole halves of a block stand in `fused_layers`.
 
 Gains are shares of a step's time, measured with the preset `tales` and batches of 16 x 256 on one
-core of an AMD Zen 5 (AVX-512 with bf16, no AMX). Elsewhere they may be losses: see `ways.fastest`.
+core of an AMD Zen 5 (AVX-512 with bf16, no AMX). Elsewhere they may be losses: see `runs.autotune`.
 Tried and left out, as less than 5 % each: casting an input once for all that read it, a backward
 pass of attention by hand, torch.compile on top.
 """
@@ -114,7 +114,7 @@ class _OneDNN(torch.autograd.Function):
     def forward(ctx, x, w):
         x, w = x.contiguous(), w.contiguous()
         ctx.save_for_backward(x, w)
-        return _onednn(x, w)
+        return onednn_nt(x, w)
 
     @staticmethod
     @once_differentiable
@@ -122,18 +122,22 @@ class _OneDNN(torch.autograd.Function):
         x, w = ctx.saved_tensors
         g, dx, dw = g.contiguous(), None, None
         if ctx.needs_input_grad[0]:
-            dx = _onednn(g, w.T)  # (..., I)
+            dx = onednn_nt(g, w.T)  # (..., I)
         if ctx.needs_input_grad[1]:
-            x, g = x.flatten(0, -2), g.flatten(0, -2)  # (N, I), (N, O)
-            # oneDNN copies its first factor if it lies across: let that be the narrow one.
-            narrow = g.shape[1] <= x.shape[1]
-            dw = _onednn(g.T, x.T) if narrow else _onednn(x.T, g.T).T  # (O, I)
+            dw = onednn_tn(g.flatten(0, -2), x.flatten(0, -2))  # (O, I)
         return dx, dw
 
 
-def _onednn(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def onednn_nt(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """a (..., K), b (M, K) -> a b^T (..., M), by an operator that torch keeps for its compiler."""
     return torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
+
+
+def onednn_tn(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """a (N, O), b (N, I) -> a^T b (O, I). oneDNN copies its first factor if it lies across: let
+    that be the narrow one."""
+    narrow = a.shape[1] <= b.shape[1]
+    return onednn_nt(a.T, b.T) if narrow else onednn_nt(b.T, a.T).T
 
 
 @functools.cache
@@ -166,4 +170,6 @@ MATMULS = {
     "torch": {},
     "blocks": {F.scaled_dot_product_attention: attention},
     "onednn": {F.scaled_dot_product_attention: attention, F.linear: linear},
+    "fused": {},  # whole halves of blocks, see `training.fused`; these are for what is left
+    "fused-onednn": {F.scaled_dot_product_attention: attention, F.linear: linear},
 }

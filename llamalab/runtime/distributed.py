@@ -9,7 +9,6 @@ function here does nothing. Left out on purpose: tensor and pipeline parallelism
 """
 
 import contextlib
-import inspect
 import os
 from datetime import timedelta
 
@@ -17,10 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-WAYS = ("ddp", "fsdp")
-PATIENCE = timedelta(
-    hours=24
-)  # process 0 may read a long text; a process that dies is seen at once
+MODES = ("ddp", "fsdp")
+PATIENCE = timedelta(hours=24)  # process 0 may read a long text; one that dies is seen at once
 LOST = ("connection", "peer", "socket", "timed out", "nccl", "gloo")
 
 
@@ -28,7 +25,7 @@ def active() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def world() -> int:
+def world_size() -> int:
     """The number of processes."""
     return dist.get_world_size() if active() else 1
 
@@ -43,7 +40,7 @@ def launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ and "RANK" in os.environ
 
 
-def begin(device: str) -> torch.device:
+def init(device: str) -> torch.device:
     """Join the others, and say which device is this process's: one GPU each, or the CPU.
     ValueError if there are fewer GPUs than processes."""
     if not device.startswith("cuda"):
@@ -60,28 +57,24 @@ def begin(device: str) -> torch.device:
     return torch.device("cuda", local)
 
 
-def end() -> None:
+def shutdown() -> None:
     if active():
         dist.destroy_process_group()
 
 
-def wrap(model: nn.Module, way: str) -> nn.Module:
+def wrap(model: nn.Module, mode: str) -> nn.Module:
     """The model, spread over the processes. FSDP2 shards the model in place. ValueError for
     another way, or where this torch's FSDP2 needs a GPU."""
-    if way not in WAYS:
+    if mode not in MODES:
         raise ValueError(
-            f"parallel={way!r} is no way to share a model; there are {' and '.join(WAYS)}"
+            f"parallel={mode!r} is no way to share a model; there are {' and '.join(MODES)}"
         )
     if not active():
         return model
     device = next(model.parameters()).device
-    if way == "ddp":
+    if mode == "ddp":
         ids = [device.index] if device.type == "cuda" else None
-        ddp = nn.parallel.DistributedDataParallel
-        # The buffers are the rope table, the same for all: nothing to send with each forward.
-        names = "forward_sync_buffers", "broadcast_buffers"  # as newer and older torch call it
-        name = next(name for name in names if name in inspect.signature(ddp).parameters)
-        return ddp(model, device_ids=ids, **{name: False})
+        return nn.parallel.DistributedDataParallel(model, device_ids=ids)
     try:
         from torch.distributed.fsdp import fully_shard
     except ImportError:  # torch 2.5
@@ -91,30 +84,30 @@ def wrap(model: nn.Module, way: str) -> nn.Module:
                 f"or a newer torch"
             ) from None
         from torch.distributed._composable.fsdp import fully_shard
-    mesh = dist.init_device_mesh(device.type, (world(),))
+    mesh = dist.init_device_mesh(device.type, (world_size(),))
     for layer in model.layers:
         fully_shard(layer, mesh=mesh)
     return fully_shard(model, mesh=mesh)
 
 
-def bare(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
     """The model inside DDP's shell."""
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
-def settle(model: nn.Module) -> None:
+def reshard(model: nn.Module) -> None:
     """Part the weights again that FSDP2 leaves whole after a forward without a backward."""
     if hasattr(model, "reshard"):
         model.reshard()
 
 
-def whole(tensor: torch.Tensor) -> torch.Tensor:
+def full_tensor(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of which each process may hold a part, gathered: every process has to ask."""
     tensor = tensor.detach()
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def like(tensor: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def shard_like(tensor: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """A whole tensor, spread over the processes (or not) as `weight` is."""
     tensor = tensor.to(weight.device)
     if not hasattr(weight, "full_tensor"):
@@ -126,10 +119,10 @@ def like(tensor: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 def rows(count: int) -> slice:
     """Which of a batch's rows are this process's: none, if there are more processes than rows."""
-    return slice(rank(), count, world())
+    return slice(rank(), count, world_size())
 
 
-def total(value: torch.Tensor) -> torch.Tensor:
+def all_reduce_sum(value: torch.Tensor) -> torch.Tensor:
     """The sum of a scalar over all processes."""
     if active():
         value = value.detach().clone()
@@ -139,7 +132,7 @@ def total(value: torch.Tensor) -> torch.Tensor:
     return value
 
 
-def synced(model: nn.Module, last: bool):
+def synced(model: nn.Module, last: bool) -> contextlib.AbstractContextManager:
     """Let DDP's gradients pile up until the last micro-batch, and only then be averaged. FSDP2
     averages each: to wait would take the memory of all gradients, which it is there to save."""
     if last or not isinstance(model, nn.parallel.DistributedDataParallel):
@@ -147,20 +140,20 @@ def synced(model: nn.Module, last: bool):
     return model.no_sync()
 
 
-def clip(model: nn.Module, longest: float | None) -> float:
+def clip_grad_norm(model: nn.Module, longest: float | None) -> float:
     """Shorten the gradient to `longest` if it is longer; its length before. None: nan, at once."""
     if longest is None:
         return float("nan")
     norm = nn.utils.clip_grad_norm_(model.parameters(), longest)
-    return float(whole(norm))
+    return float(full_tensor(norm))
 
 
-def anyone(flag: bool) -> bool:
+def any_rank(flag: bool) -> bool:
     """Whether any process says so: all then do the same."""
-    return bool(flag) if not active() else float(total(torch.tensor(float(flag)))) > 0
+    return bool(flag) if not active() else float(all_reduce_sum(torch.tensor(float(flag)))) > 0
 
 
-def wait() -> None:
+def barrier() -> None:
     """Until all processes are here."""
     if active():
         dist.barrier()

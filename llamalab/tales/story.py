@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from . import openings, world
 from .grammar import PRONOUNS, a, render
-from .plots import PLOTS, Plot, Way
+from .plots import PLOTS, Branch, Plot
 from .request import Request
 
 SHORTEST, LONGEST = 40, 150  # words in a story
@@ -92,7 +92,7 @@ def _cast(draw: Callable[[int], int]) -> dict:
     )  # fmt: skip
 
 
-def _slots(cast: dict, way: Way, draw: Callable[[int], int]) -> dict[str, str]:
+def _slots(cast: dict, way: Branch, draw: Callable[[int], int]) -> dict[str, str]:
     """Every slot that a sentence may use, filled once for the whole story."""
     pick = lambda options: options[draw(len(options))]  # noqa: E731
     hero, friend, toy = cast["hero"], cast["friend"], cast["toy"]
@@ -172,7 +172,7 @@ def _opening(plot: Plot, draw: Callable[[int], int]) -> tuple[list, bool]:
 
 def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -> Story:
     plot: Plot = cast["plot"]
-    way: Way = plot.ways[draw(len(plot.ways))]
+    way: Branch = plot.ways[draw(len(plot.ways))]
     slots = _slots(cast, way, draw)
     scenes, timed = _opening(plot, draw)
     if scenes[0][1] is openings.PAIR_FIRST:  # two people were named: say which

@@ -19,7 +19,7 @@ from .sentencepiece.model_file import BYTE, CONTROL, UNKNOWN
 from .sentencepiece.normalizer import Normalizer
 
 
-class Decoder:
+class PieceDecoder:
     """decoder(ids) -> text"""
 
     def __init__(self, model: Message) -> None:

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from . import trainer
 from .bpe import check_text
-from .decoder import Decoder
+from .decoder import PieceDecoder
 from .encoder import Encoder
 from .sentencepiece.model_file import CONTROL, UNKNOWN, parse_model, write_model
 from .stream import blocks
@@ -35,7 +35,7 @@ class BPETokenizer:
         self.eos_id = self._control(spec.eos_piece or "</s>")
         self.pad_id = self._control(spec.pad_piece or "<pad>")
         self._encoder = Encoder(model)
-        self._decoder = Decoder(model)
+        self._decoder = PieceDecoder(model)
 
     def _control(self, piece: str) -> int:
         i = self._id_of.get(piece, -1)

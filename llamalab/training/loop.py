@@ -19,6 +19,7 @@ from torch import nn
 from llamalab.runtime import distributed
 from llamalab.runtime.cpu_kernels import matmul
 
+from .fused import in_fewer_passes
 from .losses import shift, summed_loss
 from .optim import TrainConfig, learning_rate, make_optimizer
 
@@ -70,7 +71,7 @@ def train(
     """
     state = state or TrainState(make_optimizer(model, config))
     device = next(model.parameters()).device
-    forward = torch.compile(model) if config.compile else model
+    forward = torch.compile(model) if config.compile else in_fewer_passes(model, config.matmul)
     batches = iter(batches)
     model.train()
     while state.step < config.steps:
@@ -89,10 +90,12 @@ def train(
             ):
                 part = summed_loss(forward(inputs), targets, mask) / everyone
                 # Gradients are averaged over processes: their sum is what the loss asks for.
-                (part * distributed.world()).backward()
+                (part * distributed.world_size()).backward()
             loss += part.detach()
-        loss = float(distributed.total(loss))
-        norm = distributed.clip(model, config.max_grad_norm if math.isfinite(loss) else None)
+        loss = float(distributed.all_reduce_sum(loss))
+        norm = distributed.clip_grad_norm(
+            model, config.max_grad_norm if math.isfinite(loss) else None
+        )
         if not (math.isfinite(loss) and math.isfinite(norm)):
             state.optimizer.zero_grad(set_to_none=True)
             raise NonFiniteLoss(_not_finite(step, loss, norm, lr, config))
@@ -123,7 +126,7 @@ def evaluate(model: nn.Module, batches: Iterable[Batch], *, dtype: str = "float3
             counted += count
     finally:
         model.train(was_training)
-    total = float(distributed.total(torch.as_tensor(total, dtype=torch.float64)))
+    total = float(distributed.all_reduce_sum(torch.as_tensor(total, dtype=torch.float64)))
     if counted == 0:
         raise ValueError("there is no token to evaluate on")
     return total / float(counted)

@@ -65,8 +65,33 @@ def test_a_missing_and_a_broken_answer_say_what_to_do(home):
         mine.load("nonsense")
     solve()
     (home / "next_token.py").write_text("def inputs_and_targets(ids:", encoding="utf-8")
-    with pytest.raises(ValueError, match="Check the exercise again"):
+    with pytest.raises(
+        ValueError, match="line 1, SyntaxError.*Check the exercise 'next_token' again"
+    ):
         mine.load("next_token")
+    (home / "next_token.py").write_text("import nothing_of_the_kind\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="next_token.py.*line 1, ModuleNotFoundError"):
+        mine.load("next_token")
+
+
+def test_a_file_that_no_longer_parses_is_not_counted(home):
+    solve()
+    assert mine.progress("00").points == 1
+    for text in ("def inputs_and_targets(ids:", "x = 1\n"):
+        (home / "next_token.py").write_text(text, encoding="utf-8")
+        after = mine.progress("00")
+        assert after.points == 0 and "No longer Python: next_token.py" in repr(after)
+        assert "no longer works" in after._repr_html_()
+    (home / "next_token.py").write_text("def f(i): ...\ninputs_and_targets = f", encoding="utf-8")
+    assert mine.progress("00").points == 1
+
+
+def test_progress_says_which_exercises_are_a_part_of_the_model(home):
+    lines = {line.split()[3]: line for line in repr(mine.progress()).splitlines()[:-1]}
+    parts = {name for name, line in lines.items() if "of the model)" in line}
+    assert parts == {"rms_norm", "rms_norm_half", "rope", "attention", "swiglu"}
+    assert "(apply_rope of the model)" in lines["rope"]
+    assert "part of the model" in mine.progress()._repr_html_()
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", "A", "con.x"])

@@ -85,6 +85,7 @@ def test_q8_header(refused, offset, value, words, small, tmp_path):
 def test_what_llama2c_cannot_hold(format, small, tmp_path):
     for model, words in (
         (small(rope_theta=5e5), "rope_theta=500000.0"),
+        (small(rope_scaling_factor=2.0), "rope_scaling_factor=2.0"),
         (small(norm_eps=1e-6), "norm_eps=1e-06"),
         (small(dtype=torch.float16), "float16"),
     ):

@@ -59,11 +59,31 @@ def test_config_json_fields(refused, edit, field, value, hf):
 
 @pytest.mark.parametrize("where", ["rope_scaling", "rope_parameters"])
 @pytest.mark.parametrize(
-    "value", [{"type": "linear", "factor": 2.0}, {"rope_type": "llama3"}, {"factor": 8.0}]
-)
+    "value",
+    [
+        {"type": "dynamic", "factor": 2.0}, {"rope_type": "llama3"}, {"factor": 8.0},
+        {"type": "linear", "rope_type": "dynamic", "factor": 2.0}, {"type": ["linear"]},
+        {"rope_type": "linear", "factor": 2.0, "beta_fast": 32.0},
+    ],
+)  # fmt: skip
 def test_scaled_rope(refused, edit, where, value, hf):
     edit(hf / "config.json", **{where: value})
     refused(hf, where, "not supported")
+
+
+@pytest.mark.parametrize("value", [{"type": "linear"}, {"rope_type": "linear", "factor": -2.0}])
+def test_a_linear_scaling_needs_its_factor(refused, edit, value, hf):
+    edit(hf / "config.json", rope_scaling=value)
+    refused(hf, "factor")
+
+
+def test_two_factors(refused, edit, hf):
+    edit(
+        hf / "config.json",
+        rope_parameters={"rope_type": "linear", "factor": 2.0},
+        rope_scaling={"type": "linear", "factor": 4.0},
+    )
+    refused(hf, "rope_scaling_factor", "2.0", "4.0")
 
 
 def test_two_thetas(refused, edit, hf):

@@ -5,6 +5,7 @@ n_heads / n_kv_heads differ; tied and untied; other thetas and eps; up to the la
 """
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 from transformers import LlamaConfig as HFConfig
 
 from llamalab import formats
+from llamalab.generation import FusedDecoder
+from llamalab.layers import KVCache, RopeTable
 
 CLOSE = 1e-5  # logits have a standard deviation of about 1
 VARIANTS = {
@@ -20,9 +23,12 @@ VARIANTS = {
     "mqa": dict(n_kv_heads=1),
     "tied": dict(n_kv_heads=2, tie_embeddings=True),
     "theta": dict(n_kv_heads=3, rope_theta=500000.0, norm_eps=1e-6),
+    "linear": dict(n_kv_heads=2, rope_scaling_factor=4.0),
 }
 SIZES = dict(dim=48, n_layers=3, n_heads=6, vocab_size=100, multiple_of=32, max_seq_len=256)
-PLAIN = [name for name in VARIANTS if name != "theta"]  # what llama2.c's files can hold
+PLAIN = [
+    name for name in VARIANTS if name not in ("theta", "linear")
+]  # what llama2.c's files can hold
 
 
 def ours(small, variant):
@@ -46,7 +52,9 @@ def transformers_own(variant, seed=0):
             max_position_embeddings=256, rms_norm_eps=options.get("norm_eps", 1e-5),
             tie_word_embeddings=options.get("tie_embeddings", False), initializer_range=0.1,
             rope_parameters={
-                "rope_type": "default", "rope_theta": options.get("rope_theta", 10000.0),
+                "rope_theta": options.get("rope_theta", 10000.0),
+                **({"rope_type": "linear", "factor": options["rope_scaling_factor"]}
+                   if "rope_scaling_factor" in options else {"rope_type": "default"}),
             },
             attn_implementation="eager",
         )
@@ -93,7 +101,7 @@ def test_what_we_save_transformers_loads(variant, most, small, tmp_path):
     assert_same_logits(model, theirs(tmp_path))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "linear"])
 def test_through_metas_folder(variant, tmp_path):
     """transformers -> HF folder -> ours -> two shards of Meta's -> ours, against the first."""
     theirs = transformers_own(variant)
@@ -111,6 +119,49 @@ def test_through_llama2c(variant, version, tmp_path):
     path = tmp_path / "model.bin"
     formats.save(formats.load(tmp_path / "hf")[0], path, format="llama2c", version=version)
     assert_same_logits(formats.load(path)[0], theirs)
+
+
+@pytest.mark.parametrize("key", ["type", "rope_type"])
+@pytest.mark.parametrize("where", ["rope_scaling", "rope_parameters"])
+def test_positions_are_interpolated_where_rope_scaling_is_linear(where, key, tmp_path):
+    theirs = transformers_own("linear")
+    theirs.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    theta = config.pop("rope_parameters")["rope_theta"]
+    config |= {"rope_theta": theta, where: {key: "linear", "factor": 4.0}}
+    path.write_text(json.dumps(config))
+    model = formats.load(tmp_path)[0]
+    assert model.config.rope_scaling_factor == 4.0
+    assert_same_logits(model, theirs)
+    model.rope = RopeTable(replace(model.config, rope_scaling_factor=1.0))
+    assert largest_difference(model, theirs)[0] > 0.1  # it does matter
+
+
+@torch.no_grad()
+def test_interpolated_positions_behind_a_cache_and_in_the_fused_step(tmp_path):
+    theirs = transformers_own("linear")
+    theirs.save_pretrained(tmp_path)
+    model = formats.load(tmp_path)[0]
+    tokens = torch.randint(0, 100, (2, 256), generator=torch.Generator().manual_seed(2))
+    want = theirs(tokens).logits
+    cache, fused = KVCache(model.config, 2), FusedDecoder(model, 2, 256)
+    model(tokens[:, :240], cache)
+    fused(tokens[:, :240])
+    for column in range(240, 256):
+        token = tokens[:, column : column + 1]
+        assert (model(token, cache)[:, 0] - want[:, column]).abs().max() < CLOSE
+        assert (fused(token) - want[:, column]).abs().max() < CLOSE
+
+
+def test_the_factor_comes_back_and_metas_folder_refuses_it(small, tmp_path):
+    model = ours(small, "linear")
+    formats.save(model, tmp_path / "hf")
+    assert formats.load(tmp_path / "hf")[0].config == model.config
+    assert HFConfig.from_pretrained(tmp_path / "hf").rope_parameters["factor"] == 4.0
+    with pytest.raises(ValueError, match="rope_scaling_factor=4.0.*format=.hf"):
+        formats.save(model, tmp_path / "meta", format="meta")
+    assert not (tmp_path / "meta").exists()
 
 
 def test_the_old_style_of_config(tmp_path):

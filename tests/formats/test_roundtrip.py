@@ -125,7 +125,7 @@ def test_llama2c_files_byte_by_byte(sizes, small, tmp_path):
     data = head + w["tok_embeddings.weight"] + every("attention_norm")
     data += b"".join(map(every, matrices)) + every("ffn_norm")
     data += b"".join(every(f"feed_forward.w{i}") for i in (1, 2, 3)) + w["norm.weight"]
-    data += model.cos.numpy().tobytes() + model.sin.numpy().tobytes()
+    data += model.rope.cos.numpy().tobytes() + model.rope.sin.numpy().tobytes()
     data += w.get("output.weight", b"")
     formats.save(model, tmp_path / "x.bin", format="llama2c")
     assert (tmp_path / "x.bin").read_bytes() == data
@@ -149,7 +149,7 @@ def test_another_dtype_and_the_learners_parts(small, tmp_path):
 
     again, _ = formats.load(tmp_path, dtype=torch.bfloat16, parts=Parts(rms_norm=rms_norm))
     assert {weight.dtype for weight in again.parameters()} == {torch.bfloat16}
-    assert again.cos.dtype == torch.float32
+    assert again.rope.cos.dtype == torch.float32
     again(torch.tensor([[1, 2]]))
     assert len(calls) == 2 * model.config.n_layers + 1
 

@@ -38,7 +38,7 @@ def seeded():
 
 @pytest.fixture
 def plainly(monkeypatch):
-    """After plainly(), nobody makes a Decoder: the model with its KV cache does the work."""
+    """After plainly(), nobody makes a FusedDecoder: the model with its KV cache does the work."""
 
     def switch():
         monkeypatch.setattr("llamalab.generation.steps.why_not", lambda model: "the test says so")

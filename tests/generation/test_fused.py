@@ -1,4 +1,4 @@
-"""The Decoder against its oracle, the model with a KV cache: logits, ids, refusals."""
+"""The FusedDecoder against its oracle, the model with a KV cache: logits, ids, refusals."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from llamalab import layers
-from llamalab.generation import Decoder, generate, generate_batch
+from llamalab.generation import FusedDecoder, generate, generate_batch
 from llamalab.generation.fused import LARGEST, why_not
 from llamalab.layers import KVCache
 from llamalab.model import Parts
@@ -23,9 +23,9 @@ SHAPES = {
 
 @torch.inference_mode()
 def both(model, tokens, prompt, padding=None):
-    """Logits behind each column from the prompt's last one on, from Decoder and from model."""
+    """Logits behind each column from the prompt's last one on, from FusedDecoder and from model."""
     B, T = tokens.shape
-    decoder = Decoder(model, B, T, padding=padding)
+    decoder = FusedDecoder(model, B, T, padding=padding)
     cache = KVCache(model.config, B, T, padding=padding, dtype=model.norm.weight.dtype)
     pieces = [tokens[:, :prompt], *tokens[:, prompt:].split(1, dim=1)]
     ours = torch.stack([decoder(piece).clone() for piece in pieces], 1)
@@ -66,7 +66,7 @@ def test_padded_rows(small):
 def test_several_tokens_behind_a_prompt(small):
     model = small(dtype=torch.float64)
     tokens = random_tokens(model, 2, 12)
-    decoder = Decoder(model, 2, 12)
+    decoder = FusedDecoder(model, 2, 12)
     decoder(tokens[:, :5])
     torch.testing.assert_close(decoder(tokens[:, 5:]), model(tokens)[:, -1].detach())
 
@@ -74,7 +74,7 @@ def test_several_tokens_behind_a_prompt(small):
 def test_logits_are_the_callers_to_keep(small):
     model = small()
     tokens = random_tokens(model, 1, 4)
-    decoder = Decoder(model, 1, 9)
+    decoder = FusedDecoder(model, 1, 9)
     decoder(tokens)
     first = decoder(tokens[:, :1])
     before = first.clone()
@@ -97,13 +97,13 @@ def test_the_model_is_left_as_it_was(small):
 @pytest.fixture
 def made(monkeypatch):
     """The Decoders that were made."""
-    made, original = [], Decoder.__init__
+    made, original = [], FusedDecoder.__init__
 
     def init(self, *arguments, **options):
         original(self, *arguments, **options)
         made.append(self)
 
-    monkeypatch.setattr(Decoder, "__init__", init)
+    monkeypatch.setattr(FusedDecoder, "__init__", init)
     return made
 
 
@@ -163,7 +163,7 @@ def test_a_model_that_it_does_not_fit(small, made, change, words):
     model = small()
     change(model)
     with pytest.raises(ValueError, match=words):
-        Decoder(model, 1, 10)
+        FusedDecoder(model, 1, 10)
     if words != "torch.float16":  # a mixture that torch itself cannot multiply
         cache = KVCache(model.config, 1, 21, dtype=model.norm.weight.dtype)
         want = [5]
@@ -197,8 +197,8 @@ def test_large_models_are_not_copied(small, monkeypatch):
 def test_room(small):
     model = small()
     with pytest.raises(ValueError, match="max_seq_len=129 is past the model's 128"):
-        Decoder(model, 1, 129)
-    decoder = Decoder(model, 2, 6)
+        FusedDecoder(model, 1, 129)
+    decoder = FusedDecoder(model, 2, 6)
     with pytest.raises(ValueError, match="has 2 rows, the batch 1"):
         decoder(torch.zeros(1, 2, dtype=torch.long))
     decoder(torch.zeros(2, 5, dtype=torch.long))

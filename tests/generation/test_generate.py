@@ -30,7 +30,9 @@ def test_greedy_without_a_cache(model, prompt):
     want = without_a_cache(model, prompt, 30)
     assert list(generate(model, prompt, 30, temperature=0)) == want
     assert list(generate(model, torch.tensor(prompt), 30, temperature=0)) == want
-    assert list(generate(model, prompt, 5, temperature=0)) == want[:5]  # too short for a Decoder
+    assert (
+        list(generate(model, prompt, 5, temperature=0)) == want[:5]
+    )  # too short for a FusedDecoder
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.4, 0.8])

@@ -20,7 +20,8 @@ from llamalab.config import LlamaConfig
 from llamalab.formats import hf
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
-from llamalab.runs.run import Plan, begin, resume
+from llamalab.runs.plan import Plan
+from llamalab.runs.run import begin, resume
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig, make_optimizer, train
 from llamalab.training.loop import TrainState

@@ -14,7 +14,8 @@ from llamalab import formats
 from llamalab.accounting import memory
 from llamalab.config import LlamaConfig
 from llamalab.runs import run as runs
-from llamalab.runs.run import Plan, begin, check, read_plan, resume
+from llamalab.runs.plan import Plan, read_plan
+from llamalab.runs.run import begin, check, resume
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig, documents, evaluate, read_tokens
 
@@ -48,7 +49,8 @@ def test_a_run_leaves_a_model_that_others_can_load(start, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(held.parameters(), run.model.parameters()))
     assert tokenizer.vocab_size == 290
     lines = (out / "losses.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line) for line in lines] == [asdict(record) for record in records]
+    threads = {"threads": torch.get_num_threads()}
+    assert [json.loads(line) for line in lines] == [asdict(record) | threads for record in records]
     assert records[-1].val_loss == pytest.approx(evaluate(held, run.validation), abs=1e-6)
     assert [p.name for p in sorted((out / "checkpoints").iterdir())] == [
         "step-00000002", "step-00000003"]  # fmt: skip

@@ -174,8 +174,8 @@ def test_linear_takes_whatever_lies_across():
 
 @onednn
 def test_linear_computes_no_gradient_that_is_not_asked_for(monkeypatch):
-    calls, onednn = [], cpu_kernels._onednn
-    monkeypatch.setattr(cpu_kernels, "_onednn", lambda a, b: calls.append(1) or onednn(a, b))
+    calls, onednn = [], cpu_kernels.onednn_nt
+    monkeypatch.setattr(cpu_kernels, "onednn_nt", lambda a, b: calls.append(1) or onednn(a, b))
     for first, second in ((True, False), (False, True), (True, True)):
         a, b = torch.randn(5, 7, requires_grad=first), torch.randn(3, 7, requires_grad=second)
         calls.clear()
@@ -207,7 +207,7 @@ def _broken(error=None):
 
 @pytest.mark.parametrize("error", [AttributeError(), RuntimeError(), TypeError(), None])
 def test_a_torch_without_the_operator_has_no_such_products(monkeypatch, error):
-    monkeypatch.setattr(cpu_kernels, "_onednn", _broken(error))
+    monkeypatch.setattr(cpu_kernels, "onednn_nt", _broken(error))
     monkeypatch.setattr(cpu_kernels, "has_onednn", cpu_kernels.has_onednn.__wrapped__)
     assert not cpu_kernels.has_onednn()
     with pytest.raises(ValueError, match="'onednn'"), matmul("onednn"):
@@ -246,6 +246,7 @@ def _losses(steps=20, seed=3, **options):
 @onednn
 @pytest.mark.parametrize("options, close", [
     ({"matmul": "blocks"}, 1e-4), ({"matmul": "onednn"}, 1e-4),
+    ({"matmul": "fused"}, 1e-4), ({"matmul": "fused-onednn"}, 1e-4),
     ({"dtype": "bfloat16"}, 0.02), ({"dtype": "bfloat16", "matmul": "blocks"}, 0.02),
 ])  # fmt: skip
 def test_twenty_steps_lose_as_in_plain_float32(options, close):
@@ -256,7 +257,7 @@ def test_twenty_steps_lose_as_in_plain_float32(options, close):
 
 @onednn
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["blocks", "onednn"])
+@pytest.mark.parametrize("name", ["blocks", "onednn", "fused", "fused-onednn"])
 def test_two_runs_are_equal_to_the_bit(dtype, name):
     (losses, weights), (again, weights_again) = (
         _losses(6, dtype=dtype, matmul=name) for _ in range(2)
@@ -268,8 +269,8 @@ def test_two_runs_are_equal_to_the_bit(dtype, name):
 def test_a_learners_own_parts_are_what_is_trained(monkeypatch):
     """Their function runs, and what it asks of torch is served the fast way."""
     called, served = [], []
-    onednn = cpu_kernels._onednn
-    monkeypatch.setattr(cpu_kernels, "_onednn", lambda a, b: served.append(1) or onednn(a, b))
+    onednn = cpu_kernels.onednn_nt
+    monkeypatch.setattr(cpu_kernels, "onednn_nt", lambda a, b: served.append(1) or onednn(a, b))
 
     def swiglu(x, w1, w2, w3):  # a ReLU by mistake
         called.append(1)

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama
-from llamalab.runs.run import Plan, begin, resume
+from llamalab.runs.plan import Plan
+from llamalab.runs.run import begin, resume
 from llamalab.runtime import distributed
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig
@@ -212,10 +213,10 @@ def test_a_batch_that_cannot_be_shared_is_refused_with_both_numbers(tmp_path, mo
 
 
 def test_alone_everything_does_nothing(monkeypatch):
-    assert (distributed.world(), distributed.rank(), distributed.active()) == (1, 0, False)
+    assert (distributed.world_size(), distributed.rank(), distributed.active()) == (1, 0, False)
     model = torch.nn.Linear(2, 2)
     assert distributed.wrap(model, "ddp") is distributed.wrap(model, "fsdp") is model
-    assert distributed.anyone(True) and not distributed.anyone(False)
+    assert distributed.any_rank(True) and not distributed.any_rank(False)
     assert distributed.rows(5) == slice(0, 5, 1)
     assert not distributed.lost(RuntimeError("Connection closed by peer"))  # nobody to lose
     with pytest.raises(ValueError, match="'pipeline'.*ddp and fsdp"):
@@ -224,7 +225,7 @@ def test_alone_everything_does_nothing(monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match="4 processes cannot share 2 GPUs"):
-        distributed.begin("cuda")
+        distributed.init("cuda")
 
 
 def test_where_fsdp_needs_a_gpu_it_says_so(monkeypatch):

@@ -87,11 +87,13 @@ def all_ways(folder: Path, ways: tuple[str, ...], rows: int, others: Path | None
 
 if __name__ == "__main__":
     where = Path(sys.argv[1])
-    distributed.begin("cpu")
-    ways = ("ddp", "fsdp") if distributed.world() == 2 else ("fsdp",)
-    rows = 4 if distributed.world() == 2 else 5  # 5 rows for 3 processes: not the same number each
+    distributed.init("cpu")
+    ways = ("ddp", "fsdp") if distributed.world_size() == 2 else ("fsdp",)
+    rows = (
+        4 if distributed.world_size() == 2 else 5
+    )  # 5 rows for 3 processes: not the same number each
     seen = all_ways(where, ways, rows, where.parent / f"one{rows}")
     if distributed.rank() == 0:
-        seen["world"] = distributed.world()
+        seen["world"] = distributed.world_size()
         (where / "seen.json").write_text(json.dumps(seen), encoding="utf-8")
-    distributed.end()
+    distributed.shutdown()

@@ -4,11 +4,13 @@ Each is one Python file that stands on its own: imports, helpers, function. Wher
 `llamalab.runtime.paths`. Nothing outside it is written.
 """
 
+import ast
 import re
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from llamalab.course.engine import source
+from llamalab.course.engine import standalone
 from llamalab.runtime.files import atomic_write
 from llamalab.runtime.paths import answers_folder
 
@@ -41,9 +43,32 @@ def load(name: str, function: str) -> Callable:
     if not path.is_file():
         raise KeyError(f"no answer to {name!r} is kept in {path.parent}; solve it first")
     try:
-        return source.build(path.read_text(encoding="utf-8"), function, str(path))
+        return standalone.build(path.read_text(encoding="utf-8"), function, str(path))
     except Exception as error:
         raise ValueError(
-            f"{path} does not work any more ({type(error).__name__}: {error}). "
-            f"Check the exercise again to write it anew, or delete the file."
+            f"{path} does not work any more: {_what_and_where(error, str(path))}. "
+            f"Check the exercise {name!r} again to write it anew, or delete the file; until then "
+            f"nothing can be made of it."
         ) from error
+
+
+def is_sound(name: str, function: str) -> bool:
+    """Whether the kept file still parses and defines the function. Nothing is run."""
+    try:
+        tree = ast.parse(path_of(name).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    made = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+    targets = [t for n in tree.body if isinstance(n, ast.Assign) for t in n.targets]
+    return function in made | {t.id for t in targets if isinstance(t, ast.Name)}
+
+
+def _what_and_where(error: Exception, filename: str) -> str:
+    """The error, and the line of the file that it stands in."""
+    if isinstance(error, SyntaxError):
+        line, text = error.lineno, error.msg
+    else:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == filename]
+        line, text = frames[-1].lineno if frames else None, str(error)
+    place = f"line {line}, " if line else ""
+    return f"{place}{type(error).__name__}: {' '.join(text.split())}"

@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,14 @@ import torch
 
 from llamalab.course.engine.deadline import TimeUp, TooMuchMemory, run_limited
 from llamalab.course.engine.difference import difference
-from llamalab.course.engine.gradients import Gradients, gradients_alike, leaves, pull_back
+from llamalab.course.engine.gradients import (
+    Gradients,
+    gradients_alike,
+    in_16_bits,
+    leaves,
+    pull_back,
+    redrawn,
+)
 from llamalab.course.engine.task import Task
 from llamalab.course.engine.watch import Seen, watching
 
@@ -42,7 +49,8 @@ class Outcome:
     def stopped(self) -> bool:
         return isinstance(self.error, (TimeUp, TooMuchMemory))
 
-    def alike(self, other: "Outcome", **tolerance: float) -> bool:
+    def alike(self, other: "Outcome", **tolerance: Any) -> bool:
+        """Whether the two are the same in all that is judged (see `difference` for options)."""
         if self.error is not None or other.error is not None:
             return type(self.error) is type(other.error)
         if (self.changed, self.settings) != (other.changed, other.settings):
@@ -56,18 +64,42 @@ class Outcome:
 
 def outcomes(task: Task, function: Callable, *, gradients: bool = False) -> list[Outcome]:
     """The outcomes on all probes, up to the first that had to be stopped."""
-    found: list[Outcome] = []
+    return list(each_outcome(task, function, gradients=gradients))
+
+
+def each_outcome(task: Task, function: Callable, *, gradients: bool = False) -> Iterator[Outcome]:
     end = time.monotonic() + task.seconds
-    for number, probe in enumerate(task.probes()):
+    for number, probe in enumerate(probes_of(task, gradients=gradients)):
         left = max(0.1, end - time.monotonic())
-        if gradients:
-            found.append(_call_with_gradients(function, probe, number, task.arguments, left))
-        else:
-            watched = task.no_autograd or task.largest_tensor is not None
-            found.append(_call(function, probe, left, watched))
-        if found[-1].stopped:
+        found = _on(task, function, probe, number, left, gradients)
+        yield found
+        if found.stopped:
             break
-    return found
+
+
+def outcome_on(task: Task, function: Callable, number: int, *, gradients: bool = False) -> Outcome:
+    """The outcome on one probe."""
+    probe = probes_of(task, gradients=gradients)[number]
+    return _on(task, function, probe, number, task.seconds, gradients)
+
+
+def _on(
+    task: Task, function: Callable, probe: tuple, number: int, seconds: float, gradients: bool
+) -> Outcome:
+    if gradients:
+        found = _call_with_gradients(function, probe, number, task.arguments, seconds)
+        if number >= len(task.probes()):  # redrawn: the values may round either way
+            found = replace(found, value=None)
+        return found
+    watched = task.no_autograd or task.largest_tensor is not None
+    return _call(function, probe, seconds, watched)
+
+
+def probes_of(task: Task, *, gradients: bool = False) -> list[tuple]:
+    """The probes; for the way back those in 16 bits once more, with random numbers: the numbers
+    of the exercise are often such that nothing rounds, and then little flows back either."""
+    probes = list(task.probes())
+    return [*probes, *(redrawn(p) for p in probes if in_16_bits(p))] if gradients else probes
 
 
 def _call(function: Callable, probe: tuple, seconds: float, watched: bool) -> Outcome:

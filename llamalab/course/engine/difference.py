@@ -112,7 +112,7 @@ def _numbers(
     exact = isinstance(want, Integral) and isinstance(got, Integral)
     if not exact and math.isclose(got, want, rel_tol=rtol, abs_tol=atol):
         return None
-    return Difference("value", f"{where} differs", ((where, describe(got), describe(want)),))
+    return Difference("value", f"{where} differs", ((where, *_apart(got, want)),))
 
 
 def _sequences(got: Any, want: Any, where: str, **tolerance: Any) -> Difference | None:
@@ -137,10 +137,9 @@ def _mappings(got: Any, want: Mapping, where: str, **tolerance: Any) -> Differen
     missing = [key for key in want if key not in got]
     extra = [key for key in got if key not in want]
     if missing or extra:
-        parts = [f"misses {describe(missing[0])}"] if missing else []
-        parts += [f"has {describe(extra[0])} too many"] if extra else []
-        says = f"{where} has {len(got)} keys, not {len(want)}: it {' and '.join(parts)}"
-        return Difference("keys", says)
+        parts = [f"misses {_names(missing)}"] if missing else []
+        parts += [f"has {_names(extra)}, which should not be there"] if extra else []
+        return Difference("keys", f"{where} {' and '.join(parts)}")
     for key in want:
         found = difference(got[key], want[key], where=f"[{describe(key)}]", **tolerance)
         if found:
@@ -167,33 +166,81 @@ def _tensors(
     if want.dtype == torch.float64:  # where a detour through float32 shows
         rtol, atol = min(rtol, 1e-10), min(atol, 1e-12)
     a, b = got.detach().cpu().double(), want.detach().cpu().double()
-    gap = (a - b).abs()
-    gap = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, gap)
-    gap = gap.nan_to_num(nan=math.inf)
-    size = torch.where(b.isfinite(), b.abs(), 0.0)
-    if want.dtype in HALF:
-        two_ulp = 2 * torch.finfo(want.dtype).eps
-        close = bool((gap <= two_ulp * size + atol).all())
-        if close and (gap > 0).double().mean() <= 0.01:
-            return None
-    elif bool((gap <= atol + rtol * size).all()):
+    wrong, gap = _wrong(a, b, want.dtype, rtol, atol)
+    if not wrong.any():
         return None
-    return Difference("value", _largest(gap, where), _rows(a, b, gap))
+    return Difference("value", _how_many(a, b, wrong, gap, where), _rows(a, b, wrong, gap))
 
 
-def _largest(gap: torch.Tensor, where: str) -> str:
-    off, lost = int((gap > 0).sum()), int(gap.isinf().sum())
+def _wrong(
+    a: torch.Tensor, b: torch.Tensor, dtype: torch.dtype, rtol: float, atol: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(which numbers are out of tolerance, by how much each differs). Float64 in, whatever the
+    dtype was."""
+    gap = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs())
+    gap = gap.nan_to_num(nan=math.inf, posinf=math.inf)
+    size = torch.where(b.isfinite(), b.abs(), 0.0)
+    if dtype in HALF:
+        wrong = gap > 2 * torch.finfo(dtype).eps * size + atol
+        if not wrong.any() and (gap > 0).double().mean() > 0.01:
+            wrong = gap > 0  # each is a flip of the last digit, but there are too many
+        return wrong, gap
+    return gap > atol + rtol * size, gap
+
+
+def _how_many(
+    a: torch.Tensor, b: torch.Tensor, wrong: torch.Tensor, gap: torch.Tensor, where: str
+) -> str:
+    lost = int((wrong & ~a.isfinite() & b.isfinite()).sum())
     if lost:
         return f"{where} is nan or infinite in {lost} of {gap.numel()} numbers, and should not be"
-    return f"{where} differs in {off} of {gap.numel()} numbers, by {gap.max():.3g} at the most"
+    off, largest = int(wrong.sum()), gap[wrong].max()
+    by = f", by {largest:.3g} at the most" if largest < math.inf else ""
+    return f"{where} differs in {off} of {gap.numel()} numbers{by}{_what_is_right(wrong)}"
 
 
-def _rows(a: torch.Tensor, b: torch.Tensor, gap: torch.Tensor) -> tuple:
+def _what_is_right(wrong: torch.Tensor) -> str:
+    """Names the whole rows that are right, or another part, where most is wrong."""
+    if wrong.ndim < 2 or 2 * int(wrong.sum()) < wrong.numel():
+        return ""
+    for axis in range(wrong.ndim):
+        others = [d for d in range(wrong.ndim) if d != axis]
+        right = (~wrong.any(dim=others)).nonzero().flatten().tolist()
+        if not right or len(right) > max(3, wrong.shape[axis] // 2):
+            continue
+        if wrong.ndim == 2 and axis == 0:
+            last = right == [wrong.shape[0] - 1]
+            names = "the last row" if last else _and([f"row {i}" for i in right])
+        else:
+            names = _and([f"[{', '.join([':'] * axis + [str(i)])}]" for i in right])
+        return f"; {names} {'is' if len(right) == 1 else 'are'} right"
+    return ""
+
+
+def _rows(a: torch.Tensor, b: torch.Tensor, wrong: torch.Tensor, gap: torch.Tensor) -> tuple:
     """The four largest differences, in the order in which they stand."""
-    worst = gap.flatten().argsort(descending=True, stable=True)[:4].sort().values
+    gap = torch.where(wrong, gap, -1.0)
+    worst = gap.flatten().argsort(descending=True, stable=True)[: min(4, int(wrong.sum()))]
     rows = []
-    for flat in worst.tolist():
+    for flat in worst.sort().values.tolist():
         index = tuple(int(i) for i in np.unravel_index(flat, gap.shape))
         place = "[" + ", ".join(map(str, index)) + "]" if index else "value"
-        rows.append((place, f"{a.flatten()[flat]:.5g}", f"{b.flatten()[flat]:.5g}"))
+        rows.append((place, *_apart(a.flatten()[flat].item(), b.flatten()[flat].item())))
     return tuple(rows)
+
+
+def _apart(a: Any, b: Any) -> tuple[str, str]:
+    """Two numbers with five digits, or as many as it takes to tell them apart."""
+    if not isinstance(a, float) and not isinstance(b, float):
+        return describe(a), describe(b)
+    texts = ((f"{a:.{digits}g}", f"{b:.{digits}g}") for digits in range(5, 18))
+    return next((pair for pair in texts if pair[0] != pair[1]), (repr(a), repr(b)))
+
+
+def _names(keys: list) -> str:
+    shown = _and([describe(key) for key in keys[:3]])
+    return shown + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from llamalab.course.engine.difference import Difference
+from llamalab.course.engine.difference import HALF, Difference
 
 # dtype: (share of the number itself, share of the argument's largest number) that may differ
 CLOSE = {
@@ -32,6 +32,22 @@ class Gradients:
 
     of: Mapping[str, torch.Tensor | None]
     size: float = 1.0
+
+
+def in_16_bits(probe: tuple) -> bool:
+    return any(isinstance(v, torch.Tensor) and v.dtype in HALF for v in probe)
+
+
+def redrawn(probe: tuple) -> tuple:
+    """The probe with other numbers in its 16-bit tensors, drawn from a normal distribution."""
+    generator = torch.Generator().manual_seed(16)
+
+    def draw(value: Any) -> Any:
+        if not (isinstance(value, torch.Tensor) and value.dtype in HALF):
+            return value
+        return torch.randn(value.shape, generator=generator).to(value.dtype)
+
+    return tuple(draw(v) for v in probe)
 
 
 def leaves(probe: tuple, names: list[str]) -> tuple[tuple, dict[str, torch.Tensor]]:
@@ -93,9 +109,12 @@ def gradients_alike(one: Gradients, other: Gradients) -> bool:
     return not any(_compare(one, other, place)[0].any() for place in other.of)
 
 
-def gradient_difference(got: Gradients, want: Gradients) -> Difference | None:
-    """The first argument whose gradient is not the reference's, in the learner's words."""
-    for place, right in want.of.items():
+def gradient_difference(got: Gradients | None, want: Gradients | None) -> Difference | None:
+    """The first argument whose gradient is not the reference's, in the learner's words. None for
+    what was not asked."""
+    if got is None or want is None:
+        return None
+    for place, _right in want.of.items():
         wrong, a, b = _compare(got, want, place)
         wrong &= b.isfinite()  # where the reference's own is lost, nobody is asked for it
         if wrong.any():
@@ -115,10 +134,17 @@ def _compare(
     a, b = a.detach().double(), b.detach().double()
     rtol, share = CLOSE[like.dtype]
     finite = torch.where(b.isfinite(), b.abs(), 0.0)
-    rounding = 4 * torch.finfo(like.dtype).eps * want.size
+    rounding = 5e-7 * want.size * _largest(want)
     allowed = rtol * finite + share * finite.max() + rounding if b.numel() else b
     equal = (a == b) | (a.isnan() & b.isnan())
     return ~(equal | ((a - b).abs() <= allowed)), a, b
+
+
+def _largest(gradients: Gradients) -> float:
+    """The largest number in any of them: what is nothing beside it is nothing."""
+    sizes = [t.abs().nan_to_num(0, 0, 0).max().item() for t in gradients.of.values()
+             if t is not None and t.numel()]  # fmt: skip
+    return max(sizes, default=0.0)
 
 
 def _describe(
@@ -134,7 +160,10 @@ def _describe(
         says = f"the gradient of `{place}` is nan or infinite in {_count(lost)}"
         end = "one such number spreads through a whole model at its first step"
     elif int(zero.sum()) == int(wrong.sum()):
-        shown, says = zero, f"the gradient reaches `{place}` only in part: it is 0 in {_count(zero)}"
+        shown, says = (
+            zero,
+            f"the gradient reaches `{place}` only in part: it is 0 in {_count(zero)}",
+        )
         end = "What stands there would never learn"
     else:
         shown, says = wrong, f"the gradient of `{place}` is wrong in {_count(wrong)}"

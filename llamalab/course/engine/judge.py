@@ -11,10 +11,10 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llamalab.course.engine import attempts, source, words
-from llamalab.course.engine.calls import Outcome, outcomes, silence
+from llamalab.course.engine import attempts, errors, source, standalone, words
+from llamalab.course.engine.calls import Outcome, outcomes, probes_of, silence
 from llamalab.course.engine.card import Result
-from llamalab.course.engine.difference import difference
+from llamalab.course.engine.difference import Difference, difference
 from llamalab.course.engine.gradients import gradient_difference
 from llamalab.course.engine.recognise import recognise
 from llamalab.course.engine.task import Task
@@ -105,7 +105,7 @@ def _first_failure(
             return failure
         if failure is not None:
             kind, says, rows = failure
-            known = recognise(task, got)
+            known = recognise(task, got, want)
             return words.fail(task, kind, says, probe=probe, rows=rows, known=known)
     return None
 
@@ -114,16 +114,16 @@ def _failure(
     task: Task, function: Callable, got: Outcome, want: Outcome, probe: tuple
 ) -> Result | tuple[str, str, tuple] | None:
     """How one outcome fails: a result that is final, or (kind, words, rows), or None."""
-    if got.stopped:
-        return words.stopped(task, got.error, probe)
     if got.error is not None:
+        if got.stopped:
+            return words.stopped(task, got.error, probe)
         if type(got.error) is type(want.error):
             return None
-        if _raised_by(function, got.error, NotImplementedError) or source.has_gaps(function):
+        if errors.raised_by(function, got.error, NotImplementedError) or source.has_gaps(function):
             return words.not_attempted(task, words.GAP)
-        return "raised", words.error_words(function, got.error), ()
+        return "raised", errors.error_words(function, got.error), ()
     if want.error is not None:
-        return "no error", words.NO_REFUSAL.format(words.a(type(want.error).__name__)), ()
+        return "no error", words.NO_REFUSAL.format(errors.a(type(want.error).__name__)), ()
     found = difference(got.value, want.value, grads=not task.gradients, **task.tolerance)
     if found is not None:
         if source.has_gaps(function):
@@ -150,24 +150,25 @@ def _gradient_failure(task: Task, function: Callable) -> Result | None:
     """Right values; now the way back through them."""
     with silence():
         got = outcomes(task, function, gradients=True)
-    want = _expected(task, gradients=True)
-    for mine, right, probe in zip(got, want, task.probes(), strict=False):
-        if mine.stopped:
+    want, probes = _expected(task, gradients=True), probes_of(task, gradients=True)
+    for mine, right, probe in zip(got, want, probes, strict=False):
+        if mine.error is not None and mine.stopped:
             return words.stopped(task, mine.error, probe)
         if right.error is not None:
             continue
         if mine.error is not None:
-            kind, says, rows = "gradient", words.no_way_back(function, mine.error), ()
+            found = Difference("gradient", errors.no_way_back(function, mine.error))
+            says = found.says
         else:
-            found = difference(mine.value, right.value, grads=False, **task.tolerance)
-            found = found or gradient_difference(mine.gradients, right.gradients)
-            if found is None:
+            unlike = difference(mine.value, right.value, grads=False, **task.tolerance)
+            unlike = unlike or gradient_difference(mine.gradients, right.gradients)
+            if unlike is None:
                 continue
-            kind = "gradient" if found.kind == "gradient" else "value"
-            says, rows = words.sentence(found), found.rows
-            says += words.cut_words(function) if kind == "gradient" else ""
-        known = recognise(task, got, gradients=True)
-        return words.fail(task, kind, says, probe=probe, rows=rows, known=known)
+            found, says = unlike, words.sentence(unlike)
+            says += errors.cut_words(function) if found.kind == "gradient" else ""
+        known = recognise(task, got, want, gradients=True)
+        kind = found.kind if found.kind in words.HEADS else "value"
+        return words.fail(task, kind, says, probe=probe, rows=found.rows, known=known)
     return None
 
 
@@ -177,15 +178,15 @@ def _accept(task: Task, function: Callable, want: list[Outcome]) -> Verdict:
         return Verdict(words.ours(task))
     name, asked = function.__name__, task.answer.__name__
     try:
-        text = source.standalone(function)
+        text = standalone.standalone(function)
         if name != asked:
             if f"def {asked}(" in text:
                 return Verdict(words.one_name_for_two(task, name))
             text += f"\n\n{asked} = {name}\n"
-        rebuilt = source.build(text, asked, f"<{task.name}>")
-    except source.StrayVariable as stray:
-        return Verdict(words.leans(task, stray.name, stray.function))
-    except source.Borrowed as borrowed:
+        rebuilt = standalone.build(text, asked, f"<{task.name}>")
+    except standalone.StrayVariable as stray:
+        return Verdict(words.leans(task, stray.name, stray.function, stray.inside))
+    except standalone.Borrowed as borrowed:
         return Verdict(words.borrowed(task, borrowed.name))
     except source.NoSource:
         return Verdict(words.no_source(task))
@@ -196,8 +197,8 @@ def _accept(task: Task, function: Callable, want: list[Outcome]) -> Verdict:
             again = outcomes(task, rebuilt)
         for mine, right in zip(again, want, strict=False):
             if isinstance(mine.error, NameError):
-                stray = getattr(mine.error, "name", None) or "?"
-                return Verdict(words.leans(task, stray, name))
+                missing = getattr(mine.error, "name", None) or "?"
+                return Verdict(words.leans(task, missing, name))
             if not mine.alike(right, **task.tolerance):
                 return Verdict(words.differs_alone(task))
     return Verdict(words.correct(task), text)
@@ -234,10 +235,3 @@ def _passes(task: Task, function: Callable, want: list[Outcome]) -> bool:
 
 def _is_of_the_package(function: Callable) -> bool:
     return str(getattr(function, "__module__", None)).startswith("llamalab.")
-
-
-def _raised_by(function: Callable, error: BaseException, kind: type) -> bool:
-    """Whether the learner's own line raised it, and nothing that the line called."""
-    own = words.own_frames(function, error)
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    return isinstance(error, kind) and own[-1:] == last

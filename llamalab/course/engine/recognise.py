@@ -1,9 +1,27 @@
-"""Which known wrong answer is this? Found by running them all on the same probes."""
+"""Which known wrong answer is this? Found by running them all on the same probes.
 
+The strictest claim comes first: the same outcome on every probe. Then: the same wherever the
+answer is wrong, though it is right in places where that mistake would not be. Then: the same on
+the first probe that failed, with something else wrong besides, which is said. A wrong name is
+worse than none, so the looser claims need several fractional numbers that agree, and one single
+misconception that fits best. Last, what can be said of any wrong value (diagnose.py).
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from llamalab.course.engine.calls import Outcome, outcomes, silence
-from llamalab.course.engine.task import Task
+import torch
+
+from llamalab.course.engine.calls import Outcome, each_outcome, outcome_on, silence
+from llamalab.course.engine.diagnose import diagnose
+from llamalab.course.engine.errors import one_line
+from llamalab.course.engine.task import Misconception, Task
+
+BESIDES = " (That is not all: something else is different too.)"
+ALSO_DTYPE = " (And besides, the dtype that comes out is another.)"
 
 
 @dataclass(frozen=True)
@@ -14,15 +32,152 @@ class Recognised:
     says: str
 
 
-def recognise(task: Task, got: list[Outcome], *, gradients: bool = False) -> Recognised | None:
-    """The misconception with the same outcome on every probe."""
-    if all(outcome.error is not None for outcome in got):
-        return None  # that two answers both crash does not make them the same
+@dataclass(frozen=True)
+class Fit:
+    """How a misconception fits: failing probes that it explains and that it does not, and probes
+    on which the answer is right and the misconception wrong."""
+
+    misconception: Misconception
+    explains: int
+    fails: int
+    contradicts: int
+
+
+def recognise(
+    task: Task, got: list[Outcome], want: list[Outcome], *, gradients: bool = False
+) -> Recognised | None:
+    """The best claim that can be made, or None."""
+    failing = [
+        i for i, (a, b) in enumerate(zip(got, want, strict=False))
+        if not a.alike(b, grads=not task.gradients, **task.tolerance)
+    ]  # fmt: skip
+    exact = _exact(task, got, gradients)
+    if exact is not None:
+        return Recognised(exact.name, exact.says)
+    if not failing or any(outcome.stopped for outcome in got):
+        return None
+    found = _closest(task, got, want, failing, gradients)
+    if found is not None:
+        return found
+    cast = [_in_dtype_of(a, b) for a, b in zip(got, want, strict=False)]
+    if any(a is not b for a, b in zip(cast, got, strict=True)):
+        same = [c.alike(w, **task.tolerance) for c, w in zip(cast, want, strict=False)]
+        exact = None if all(same) else _exact(task, cast, gradients)
+        if exact is not None:
+            return Recognised(exact.name, exact.says + ALSO_DTYPE)
+    return _diagnosed(task, got, want, failing) if not gradients else None
+
+
+def _exact(task: Task, got: list[Outcome], gradients: bool) -> Misconception | None:
+    """The misconception with the same outcome on every probe. That two answers both crash does
+    not make them the same, unless they crash with the same words everywhere."""
+    crashed = all(outcome.error is not None for outcome in got)
+    for misconception in task.misconceptions:
+        count = 0
+        with silence():
+            theirs = each_outcome(task, misconception.wrong, gradients=gradients)
+            for mine, other in zip(got, theirs, strict=False):
+                if crashed and not _same_words(mine, other):
+                    break
+                if not mine.alike(other, **task.tolerance):
+                    break
+                count += 1
+        if count == len(got):
+            return misconception
+    return None
+
+
+def _closest(
+    task: Task, got: list[Outcome], want: list[Outcome], failing: list[int], gradients: bool
+) -> Recognised | None:
+    """The one misconception that explains the most, from the first failing probe on."""
+    first = failing[0]
+    if not _telling(got[first], want[first]):
+        return None
+    fits = []
     for misconception in task.misconceptions:
         with silence():
-            theirs = outcomes(task, misconception.wrong, gradients=gradients)
-        if len(theirs) == len(got) and all(
-            a.alike(b, **task.tolerance) for a, b in zip(got, theirs, strict=True)
-        ):
-            return Recognised(misconception.name, misconception.says)
-    return None
+            other = outcome_on(task, misconception.wrong, first, gradients=gradients)
+        if got[first].alike(other, **task.tolerance):
+            fits.append(_fit(task, misconception, got, failing, gradients))
+    whole = [fit for fit in fits if fit.fails == 0]
+    best = _single(whole, key=lambda fit: fit.contradicts)
+    if best is not None:
+        return Recognised(best.name, best.says)
+    if whole:
+        return None  # several explain it equally well
+    best = _single(fits, key=lambda fit: (-fit.explains, fit.contradicts))
+    return Recognised(best.name, best.says + BESIDES) if best is not None else None
+
+
+def _fit(
+    task: Task,
+    misconception: Misconception,
+    got: list[Outcome],
+    failing: list[int],
+    gradients: bool,
+) -> Fit:
+    explains = fails = contradicts = 0
+    with silence():
+        theirs = list(each_outcome(task, misconception.wrong, gradients=gradients))
+    for i, mine in enumerate(got):
+        same = i < len(theirs) and mine.alike(theirs[i], **task.tolerance)
+        explains += i in failing and same
+        fails += i in failing and not same
+        contradicts += i not in failing and not same
+    return Fit(misconception, explains, fails, contradicts)
+
+
+def _single(fits: Sequence[Fit], key) -> Misconception | None:
+    """The first by the key, if no other with another sentence is as good."""
+    ranked = sorted(fits, key=key)
+    tied = [fit.misconception for fit in ranked if key(fit) == key(ranked[0])]
+    return tied[0] if len({m.says for m in tied}) == 1 else None
+
+
+def _telling(got: Outcome, want: Outcome) -> bool:
+    """Whether the value holds enough fractional numbers that no accident could make it."""
+    if got.error is not None:
+        return False
+    mine, right = _floats(got.value), _floats(want.value)
+    unlike = mine if len(mine) != len(right) else [a for a, b in zip(mine, right) if a != b]
+    return len({round(a, 9) for a in unlike if math.isfinite(a) and a != round(a)}) >= 4
+
+
+def _floats(value: Any) -> list[float]:
+    if isinstance(value, torch.Tensor):
+        plain = value.layout is torch.strided and value.is_floating_point()
+        return value.detach().double().flatten().tolist() if plain else []
+    if isinstance(value, float):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [x for item in value for x in _floats(item)]
+    return []
+
+
+def _same_words(one: Outcome, other: Outcome) -> bool:
+    if type(one.error) is not type(other.error) or one.error is None or other.error is None:
+        return False
+    return one_line(one.error) == one_line(other.error) != f"{type(one.error).__name__}."
+
+
+def _in_dtype_of(got: Outcome, want: Outcome) -> Outcome:
+    """The outcome with its tensor in the expected dtype; the same object if it is already."""
+    a, b = got.value, want.value
+    if not (isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)) or a.dtype == b.dtype:
+        return got
+    return dataclasses.replace(got, value=a.to(b.dtype))
+
+
+def _diagnosed(
+    task: Task, got: list[Outcome], want: list[Outcome], failing: list[int]
+) -> Recognised | None:
+    if any(got[i].error is not None or want[i].error is not None for i in failing):
+        return None
+    probes, names = task.probes(), task.arguments
+    pairs = [(got[i].value, want[i].value) for i in failing]
+    inputs = [dict(zip(names, probes[i], strict=False)) for i in failing]
+    found = diagnose(pairs, inputs, max(task.rtol, 1e-5))
+    return Recognised(found.name, found.says) if found is not None else None

@@ -7,6 +7,7 @@ hints. How an answer is judged stands in judge.py, what is said about it in word
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -82,7 +83,7 @@ class Task:
     largest_tensor: Callable[..., int] | None = None
 
     @property
-    def tolerance(self) -> dict[str, float]:
+    def tolerance(self) -> dict[str, Any]:
         return {"rtol": self.rtol, "atol": self.atol}
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch.autograd import Variable
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True)
@@ -55,23 +55,46 @@ class _Engine:
         return self._engine.run_backward(*arguments, **options)
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchFunctionMode):
+    """Sees every call of a torch function that the answer makes, and what it gives."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.largest, self.shape, self.autograd = 0, (), ""
+        self.largest: int = 0
+        self.shape: tuple[int, ...] = ()
+        self.autograd: str = ""
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        if name.endswith("_backward") and not self.autograd:
+        name = getattr(func, "__name__", "")
+        if name.split(".")[0].endswith("_backward") and not self.autograd:
             self.autograd = f"torch's own {name}"
-        given = {t.untyped_storage().data_ptr() for t in _flat((args, kwargs or {}))}
-        for tensor in _flat(out):
-            if tensor.numel() > self.largest and tensor.untyped_storage().data_ptr() not in given:
+        found = list(_flat(out))
+        if not found:
+            return out
+        given = {_home(t) for t in _flat((args, kwargs or {}))}
+        for tensor in found:
+            if tensor.numel() > self.largest and _home(tensor) not in given:
                 self.largest, self.shape = tensor.numel(), tuple(tensor.shape)
         return out
 
 
-def _flat(value: Any) -> list[torch.Tensor]:
-    found = torch.utils._pytree.tree_leaves(value)
-    return [t for t in found if isinstance(t, torch.Tensor)]
+def _home(tensor: torch.Tensor) -> int:
+    """Where its numbers lie; a tensor inside torch.func has no such place, and gets its own."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):
+        return id(tensor)
+
+
+def _flat(value: Any) -> Iterator[torch.Tensor]:
+    """The plain tensors in a value, in lists, tuples and dicts too."""
+    if isinstance(value, torch.Tensor):
+        if value.layout is torch.strided:
+            yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _flat(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _flat(item)

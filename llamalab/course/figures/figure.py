@@ -22,7 +22,6 @@ STYLE = {
     "axes.facecolor": palette.PAPER,
     "axes.labelcolor": palette.INK,
     "axes.titlesize": 10,
-    "axes.titlelocation": "left",
     "figure.facecolor": palette.PAPER,
     "font.size": 10,
     "grid.color": palette.GRID,

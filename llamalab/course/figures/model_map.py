@@ -4,6 +4,7 @@ Data flows upwards, as the paper's field draws it: text, ids, vectors, n_layers 
 attention and feed-forward, each behind its norm and beside its residual line, then the head.
 """
 
+import base64
 from html import escape
 
 from llamalab.config import LlamaConfig
@@ -41,8 +42,13 @@ class ModelMap:
         return "\n".join(lines)
 
     def _repr_html_(self) -> Html:
-        card = f"display:inline-block;background:{PAPER};border-radius:6px;padding:6px"
-        return tag("div", Html(self.svg), role="img", aria_label=self.alt, style=card)
+        """As an image: of inline SVG, JupyterLab leaves only the words in a notebook that it does
+        not trust yet, which is every notebook when it is first opened."""
+        data = base64.b64encode(self.svg.encode("utf-8")).decode("ascii")
+        card = f"background:{PAPER};border-radius:6px;padding:6px;max-width:100%"
+        return tag(
+            "img", alt=self.alt, src=f"data:image/svg+xml;base64,{data}", style=card, width=480
+        )
 
     @property
     def alt(self) -> str:

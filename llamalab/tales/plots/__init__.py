@@ -13,8 +13,8 @@ from .lost import LOST
 from .need import NEED
 from .race import RACE
 from .secret import SECRET
+from .shape import Branch as Branch
 from .shape import Plot as Plot
-from .shape import Way as Way
 from .sharing import SHARING
 from .storm import STORM
 from .wish import WISH

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 BRAVE = Plot(
     name="brave",
@@ -46,7 +46,7 @@ BRAVE = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="hero saves it",
             kind=True,
             happy=True,
@@ -76,7 +76,7 @@ BRAVE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="with the thing",
             kind=True,
             happy=True,
@@ -110,7 +110,7 @@ BRAVE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="they walk away",
             kind=False,
             happy=False,
@@ -146,7 +146,7 @@ BRAVE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="friend comes back",
             kind=True,
             happy=True,

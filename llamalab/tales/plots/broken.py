@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 BROKEN = Plot(
     name="broken",
@@ -42,7 +42,7 @@ BROKEN = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="friend mends it",
             kind=True,
             happy=True,
@@ -74,7 +74,7 @@ BROKEN = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="friend runs off",
             kind=False,
             happy=False,
@@ -111,7 +111,7 @@ BROKEN = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="hero shouts, then sorry",
             kind=True,
             happy=True,
@@ -148,7 +148,7 @@ BROKEN = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="helper mends it",
             kind=True,
             happy=True,
@@ -179,7 +179,7 @@ BROKEN = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="it stays broken",
             kind=True,
             happy=False,

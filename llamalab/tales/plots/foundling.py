@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 FOUNDLING = Plot(
     name="foundling",
@@ -33,7 +33,7 @@ FOUNDLING = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="cared for",
             kind=True,
             happy=True,
@@ -64,7 +64,7 @@ FOUNDLING = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="let it go",
             kind=True,
             happy=False,
@@ -100,7 +100,7 @@ FOUNDLING = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="chased off",
             kind=True,
             happy=True,
@@ -136,7 +136,7 @@ FOUNDLING = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="mother found",
             kind=True,
             happy=True,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 GREEDY = Plot(
     name="greedy friend",
@@ -39,7 +39,7 @@ GREEDY = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="stomach ache",
             kind=True,
             happy=True,
@@ -75,7 +75,7 @@ GREEDY = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="wants the thing too",
             kind=False,
             happy=False,
@@ -110,7 +110,7 @@ GREEDY = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="gives back",
             kind=True,
             happy=True,
@@ -139,7 +139,7 @@ GREEDY = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="left alone",
             kind=False,
             happy=False,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 LIE = Plot(
     name="lie",
@@ -45,7 +45,7 @@ LIE = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="tells the truth",
             kind=True,
             happy=True,
@@ -76,7 +76,7 @@ LIE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="is found out",
             kind=False,
             happy=False,
@@ -111,7 +111,7 @@ LIE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="another is blamed",
             kind=True,
             happy=True,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 LOST = Plot(
     name="lost",
@@ -51,7 +51,7 @@ LOST = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="friend finds it",
             kind=True,
             happy=True,
@@ -84,7 +84,7 @@ LOST = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="helper finds it",
             kind=True,
             happy=True,
@@ -123,7 +123,7 @@ LOST = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="never found",
             kind=True,
             happy=False,
@@ -155,7 +155,7 @@ LOST = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="friend hid it",
             kind=True,
             happy=True,
@@ -192,7 +192,7 @@ LOST = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="friend keeps it",
             kind=False,
             happy=False,

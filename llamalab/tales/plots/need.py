@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 NEED = Plot(
     name="helper in need",
@@ -40,7 +40,7 @@ NEED = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="helps and is thanked",
             kind=True,
             happy=True,
@@ -77,7 +77,7 @@ NEED = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="walks past",
             kind=False,
             happy=False,
@@ -113,7 +113,7 @@ NEED = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="walks past, turns back",
             kind=True,
             happy=True,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 RACE = Plot(
     name="race",
@@ -39,7 +39,7 @@ RACE = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="hero stops",
             kind=True,
             happy=True,
@@ -73,7 +73,7 @@ RACE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="hero runs on",
             kind=False,
             happy=False,
@@ -108,7 +108,7 @@ RACE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="hero pushed",
             kind=True,
             happy=True,
@@ -149,7 +149,7 @@ RACE = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="fair race",
             kind=True,
             happy=True,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 SECRET = Plot(
     name="secret",
@@ -46,7 +46,7 @@ SECRET = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="kept",
             kind=True,
             happy=True,
@@ -77,7 +77,7 @@ SECRET = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="told",
             kind=False,
             happy=False,
@@ -115,7 +115,7 @@ SECRET = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="told, then sorry",
             kind=True,
             happy=True,
@@ -150,7 +150,7 @@ SECRET = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="it was for the hero",
             kind=True,
             happy=True,

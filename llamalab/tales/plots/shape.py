@@ -15,7 +15,7 @@ def scene(role: str, *variants: str) -> Scene:
     return role, variants
 
 
-class Way(NamedTuple):
+class Branch(NamedTuple):
     """How a plot goes on after its beginning."""
 
     name: str
@@ -35,4 +35,4 @@ class Plot(NamedTuple):
     problem: str
     cause: str
     begin: tuple[Scene, ...]
-    ways: tuple[Way, ...]
+    ways: tuple[Branch, ...]

@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 SHARING = Plot(
     name="sharing",
@@ -33,7 +33,7 @@ SHARING = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="hero shares",
             kind=True,
             happy=True,
@@ -65,7 +65,7 @@ SHARING = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="hero refuses",
             kind=False,
             happy=False,
@@ -100,7 +100,7 @@ SHARING = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="hero refuses, then shares",
             kind=True,
             happy=True,
@@ -132,7 +132,7 @@ SHARING = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="hero gives it away",
             kind=True,
             happy=True,

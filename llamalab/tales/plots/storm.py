@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 STORM = Plot(
     name="storm",
@@ -39,7 +39,7 @@ STORM = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="shelter",
             kind=True,
             happy=True,
@@ -70,7 +70,7 @@ STORM = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="saved an animal",
             kind=True,
             happy=True,
@@ -105,7 +105,7 @@ STORM = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="thing is lost",
             kind=True,
             happy=False,
@@ -140,7 +140,7 @@ STORM = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="left behind",
             kind=False,
             happy=False,

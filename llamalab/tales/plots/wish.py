@@ -2,7 +2,7 @@
 
 # ruff: noqa: E501, a sentence is read whole
 
-from .shape import Plot, Way, scene
+from .shape import Branch, Plot, scene
 
 WISH = Plot(
     name="wish",
@@ -39,7 +39,7 @@ WISH = Plot(
         ),
     ),
     ways=(
-        Way(
+        Branch(
             name="works for it",
             kind=True,
             happy=True,
@@ -76,7 +76,7 @@ WISH = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="steals it",
             kind=True,
             happy=True,
@@ -112,7 +112,7 @@ WISH = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="friend buys it",
             kind=True,
             happy=True,
@@ -147,7 +147,7 @@ WISH = Plot(
                 ),
             ),
         ),
-        Way(
+        Branch(
             name="sold to another",
             kind=True,
             happy=False,

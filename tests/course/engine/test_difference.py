@@ -64,3 +64,45 @@ def test_descriptions_are_short_and_stable():
     assert describe(torch.ones(2, 3).bfloat16()) == "tensor (2, 3) bfloat16"
     assert describe(describe) == "describe"
     assert len(describe(list(range(1000)))) < 80
+
+
+def test_only_numbers_out_of_tolerance_are_counted_and_what_is_right_is_named():
+    want = torch.linspace(1, 2, 15).reshape(5, 3)
+    got = want + 1e-7  # rounding everywhere
+    got[:4] += 0.5
+    found = difference(got, want)
+    assert found.says == (
+        "the answer differs in 12 of 15 numbers, by 0.5 at the most; the last row is right"
+    )
+    got, want = torch.ones(2, 3, 4), torch.ones(2, 3, 4)
+    got[:, 1:] = 2
+    assert difference(got, want).says.endswith("; [:, 0] is right")
+    got[1, 0, 2] = 3
+    assert "right" not in difference(got, want).says
+
+
+def test_only_rows_that_differ_are_shown_with_as_many_digits_as_it_takes():
+    want = torch.tensor([0.000165, 1.0, 2.0])
+    got = torch.tensor([0.00016503, 1.0, 2.0])
+    ((place, yours, expected),) = difference(got, want, atol=0).rows
+    assert place == "[0]" and yours != expected and len(yours) <= 11
+    ((_, yours, expected),) = difference(1.00002, 1.0).rows
+    assert (yours, expected) == ("1.00002", "1")
+
+
+def test_an_infinity_that_is_missing_is_not_called_infinite():
+    says = difference(torch.tensor([1.0, 2.0]), torch.tensor([float("inf"), 2.0])).says
+    assert says == "the answer differs in 1 of 2 numbers"
+
+
+def test_keys_are_named():
+    says = difference({"a": 1, "x": 2}, {"a": 1, "b": 2}).says
+    assert says == "the answer misses 'b' and has 'x', which should not be there"
+    says = difference({}, dict.fromkeys("abcde", 1)).says
+    assert says == "the answer misses 'a', 'b' and 'c' and 2 more"
+
+
+def test_a_float_for_an_int_is_a_type():
+    assert difference(11008.0, 11008).kind == "type"
+    assert difference(np.int64(3), 3) is None and difference(3, 3.0) is None
+    assert difference([1, 2.0], [1, 2]).kind == "type"

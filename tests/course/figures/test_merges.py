@@ -2,8 +2,8 @@
 
 import pytest
 
-from llamalab.course.figures import compression, merge_explorer, steps, work
-from llamalab.course.lessons.nb01.merges import merged_at, sentence
+from llamalab.course.lessons.nb01.figures import compression, work
+from llamalab.course.lessons.nb01.merges import merge_explorer, merged_at, sentence, steps
 from llamalab.tokenizer import BPETokenizer
 
 TEXT = "the then hen them the hen the " * 3

@@ -1,4 +1,4 @@
-"""JSON that others wrote, read strictly, and its fields, asked for by kind.
+"""JSON: written whole or not at all; what others wrote is read strictly, its fields by their kind.
 
 No key twice, no NaN or Infinity, no number that is written as a text or too large to be one. Every
 refusal is a ValueError that names the file, the field and what it holds. null means absent.
@@ -9,15 +9,14 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from llamalab.runtime.files import atomic_write
-
-from .files import brief, require_file
+from .files import atomic_write, brief, require_file
 
 LONGEST_JSON = 64 * 2**20  # bytes; the index of a 70B model has 70,000
 
 
 def read_json(path: Path) -> dict:
-    """A JSON object, strictly. FileNotFoundError if there is none."""
+    """A JSON object, strictly. FileNotFoundError if there is no such file, ValueError if it holds
+    another thing or is too large to be one."""
     size = require_file(path).stat().st_size
     if size > LONGEST_JSON:
         raise ValueError(f"{path} has {size} bytes; a JSON file here has at most {LONGEST_JSON}")
@@ -33,6 +32,7 @@ def read_json(path: Path) -> dict:
 
 
 def write_json(path: Path, value: dict) -> None:
+    """The same bytes on every system: two spaces, and a newline at the end."""
     with atomic_write(path) as part:
         text = json.dumps(value, indent=2, allow_nan=False) + "\n"
         part.write_text(text, encoding="utf-8", newline="\n")

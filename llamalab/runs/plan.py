@@ -1,0 +1,67 @@
+"""What a run was asked to be, and run.json, which remembers it: a resumed run is the same run.
+
+No torch is imported here, so that the command line can show the defaults at once.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from llamalab.config import LlamaConfig
+from llamalab.recipe import TrainConfig
+from llamalab.runtime.json_files import read_json, write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is, in numbers that go into run.json. `batch_size` rows of `seq_len` tokens are
+    one micro-batch, over all processes. `by_document`: windows begin where documents do
+    (see `batches`). `save_every=0`: a checkpoint at the end alone. `threads`: those that torch
+    computes with on a CPU, at most; None leaves it alone. ValueError for a number that makes no
+    sense."""
+
+    train: TrainConfig
+    batch_size: int = 16
+    seq_len: int = 256
+    seed: int = 0
+    save_every: int = 100
+    hold_out: float = 0.05
+    by_document: bool = True
+    parallel: str = "ddp"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        from llamalab.runtime.distributed import MODES  # torch waits until there is a plan
+
+        for name, least in {"batch_size": 1, "seq_len": 1, "save_every": 0}.items():
+            if type(value := getattr(self, name)) is not int or value < least:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+        if type(self.seed) is not int or not -(2**63) <= self.seed < 2**63:
+            raise ValueError(f"seed={self.seed!r} must be a whole number of at most 63 bits")
+        if type(self.hold_out) not in (int, float) or not 0 <= self.hold_out < 1:
+            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
+        if self.threads is not None and (type(self.threads) is not int or self.threads < 1):
+            raise ValueError(f"threads={self.threads!r} must be a whole number of at least 1")
+        if self.parallel not in MODES:
+            raise ValueError(f"parallel={self.parallel!r} must be one of {', '.join(MODES)}")
+
+
+def write_plan(out: Path, config: LlamaConfig, plan: Plan, cut: int) -> None:
+    """What `read_plan` reads: the numbers as they are, worked out where None was asked for."""
+    write_json(out / "run.json", {"plan": asdict(plan), "model": asdict(config), "cut": cut})
+
+
+def read_plan(out: Path) -> tuple[LlamaConfig, Plan, int]:
+    """What run.json says: the model, the plan, and the token where validation begins.
+    FileNotFoundError if `out` is no run, ValueError if run.json is no run's plan."""
+    path = Path(out) / "run.json"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")
+    held = read_json(path)
+    try:
+        plan = dict(held["plan"])
+        plan = Plan(**plan | {"train": TrainConfig(**plan["train"])})
+        if type(cut := held["cut"]) is not int or cut < 1:
+            raise ValueError(f"cut={cut!r} must be a whole number of at least 1")
+        return LlamaConfig(**held["model"]), plan, cut
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no run's plan: {error}") from None

@@ -1,0 +1,265 @@
+"""A right answer passes however it sums; a gradient that is cut, nan or wrong is told by name."""
+
+import pytest
+import torch
+
+from llamalab.course.catalogue import find
+from llamalab.course.engine import Exercise, seeded
+from llamalab.course.engine.gradients import Gradients, gradient_difference, leaves, pull_back
+from tests.course.engine.learner import cell
+
+HEAD = "import math, torch\nimport torch.nn.functional as F\nfrom torch import einsum\n"
+
+RIGHT = {
+    "embed_product": [
+        "def embed_product(tokens, weight):\n"
+        "    return F.one_hot(tokens, len(weight)).to(weight) @ weight",
+        "def embed_product(tokens, weight):\n    return weight[tokens]",
+        "def embed_product(tokens, weight):\n"
+        "    hot = torch.eye(len(weight), dtype=weight.dtype)[tokens]\n"
+        "    return einsum('btv,vd->btd', hot, weight)",
+    ],
+    "rms_norm": [
+        "def rms_norm(x, weight, eps):\n    return F.rms_norm(x, weight.shape, weight, eps)",
+        "def rms_norm(x, weight, eps):\n"
+        "    size = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5\n"
+        "    return weight * x / (size**2 + eps).sqrt()",
+        "def rms_norm(x, weight, eps):\n"
+        "    square = (x * x).sum(-1) / x.size(-1)\n"
+        "    return weight * (x / torch.sqrt(square + eps)[..., None])",
+        "def rms_norm(x, weight, eps):\n"
+        "    return einsum('...d,d,...->...d', x, weight, (x.square().mean(-1) + eps) ** -0.5)",
+    ],
+    "rms_norm_half": [
+        "def rms_norm_half(x, weight, eps):\n"
+        "    w = x.to(torch.float32)\n"
+        "    return weight * (w / (w.square().mean(-1, True) + eps).sqrt()).type_as(x)",
+        "def rms_norm_half(x, weight, eps):\n"
+        "    return F.rms_norm(x.float(), x.shape[-1:], None, eps).to(x.dtype) * weight",
+    ],
+    "rope": [
+        "def apply_rope(x, cos, sin):\n"
+        "    z = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)).contiguous())\n"
+        "    z = z * torch.complex(cos, sin).unsqueeze(-2)\n"
+        "    return torch.view_as_real(z).flatten(3).type_as(x)",
+        "def apply_rope(x, cos, sin):\n"
+        "    c, s = (t.repeat_interleave(2, -1).unsqueeze(-2) for t in (cos, sin))\n"
+        "    y = x.float()\n"
+        "    partner = torch.stack((-y[..., 1::2], y[..., ::2]), -1).flatten(-2)\n"
+        "    return (y * c + partner * s).to(x.dtype)",
+        "def apply_rope(x, cos, sin):\n"
+        "    out = torch.empty_like(x)\n"
+        "    c, s = cos.unsqueeze(-2), sin.unsqueeze(-2)\n"
+        "    out[..., ::2] = x[..., ::2] * c - x[..., 1::2] * s\n"
+        "    out[..., 1::2] = x[..., ::2] * s + x[..., 1::2] * c\n"
+        "    return out",
+    ],
+    "one_head": [
+        "def one_head(q, k, v):\n"
+        "    mask = torch.ones(len(q), len(k), dtype=torch.bool).tril(len(k) - len(q))\n"
+        "    return F.scaled_dot_product_attention(q[None], k[None], v[None], mask)[0]",
+        "def one_head(q, k, v):\n"
+        "    T, S = len(q), len(k)\n"
+        "    out = []\n"
+        "    for t in range(T):\n"
+        "        seen = S - T + t + 1\n"
+        "        s = (k[:seen] * q[t]).sum(1) / math.sqrt(q.shape[1])\n"
+        "        e = (s - s.max()).exp()\n"
+        "        out.append((e[:, None] * v[:seen]).sum(0) / e.sum())\n"
+        "    return torch.stack(out)",
+    ],
+    "attention": [
+        "def attention(q, k, v, mask=None):\n"
+        "    n = q.shape[2] // k.shape[2]\n"
+        "    if mask is None:\n"
+        "        T, S = q.shape[1], k.shape[1]\n"
+        "        mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)\n"
+        "    if mask.ndim == 3:\n        mask = mask[:, None]\n"
+        "    q, k, v = (x.transpose(1, 2) for x in (q, k, v))\n"
+        "    out = F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True)\n"
+        "    return out.transpose(1, 2)",
+        "def attention(q, k, v, mask=None):\n"
+        "    B, T, H, D = q.shape\n"
+        "    S, G = k.shape[1:3]\n"
+        "    if mask is None:\n        mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)\n"
+        "    if mask.ndim == 2:\n        mask = mask[None]\n"
+        "    grouped = q.reshape(B, T, G, H // G, D)\n"
+        "    s = einsum('btgnd,bsgd->bgnts', grouped, k).float() / math.sqrt(D)\n"
+        "    s = s + torch.zeros_like(s).masked_fill(~mask[:, None, None], -math.inf)\n"
+        "    e = (s - s.amax(-1, keepdim=True)).exp()\n"
+        "    w = (e / e.sum(-1, keepdim=True)).type_as(v)\n"
+        "    return einsum('bgnts,bsgd->btgnd', w, v).reshape(B, T, H, D)",
+    ],
+    "silu": [
+        "def silu(x):\n    return F.silu(x)",
+        "def silu(x):\n    return x.sigmoid() * x",
+        "def silu(x):\n    return x * torch.exp(F.logsigmoid(x))",
+        "def silu(x):\n"
+        "    wide = torch.promote_types(x.dtype, torch.float32)\n"
+        "    e = torch.exp(-x.to(wide).abs())\n"
+        "    return (x * torch.where(x >= 0, 1 / (1 + e), e / (1 + e))).type_as(x)",
+    ],
+    "swiglu": [
+        "def swiglu(x, w1, w2, w3):\n    return (F.silu(x @ w1.T) * (x @ w3.T)) @ w2.T",
+        "def swiglu(x, w1, w2, w3):\n"
+        "    return F.linear(F.silu(F.linear(x, w1)) * F.linear(x, w3), w2)",
+        "def swiglu(x, w1, w2, w3):\n"
+        "    both = x @ torch.cat((w1, w3)).T\n"
+        "    gate, up = both.chunk(2, -1)\n"
+        "    return einsum('...h,dh->...d', up * gate * gate.sigmoid(), w2)",
+    ],
+    "block": [
+        "def block(x, attention_norm, attention, ffn_norm, feed_forward):\n"
+        "    x = attention(attention_norm(x)) + x\n"
+        "    return feed_forward(ffn_norm(x)) + x",
+    ],
+    "masked_loss": [
+        "def masked_loss(logits, tokens, mask):\n"
+        "    p = logits[:, :-1].float().log_softmax(-1)\n"
+        "    chosen = p.gather(2, tokens[:, 1:, None])[..., 0]\n"
+        "    return -chosen[mask[:, 1:]].mean()",
+        "def masked_loss(logits, tokens, mask):\n"
+        "    targets = tokens[:, 1:].masked_fill(~mask[:, 1:], -100)\n"
+        "    return F.cross_entropy(logits[:, :-1].float().transpose(1, 2), targets)",
+        "def masked_loss(logits, tokens, mask):\n"
+        "    x, y, m = logits[:, :-1].float(), tokens[:, 1:], mask[:, 1:].float()\n"
+        "    lse = x.logsumexp(-1)\n"
+        "    picked = (x * F.one_hot(y, x.shape[-1])).sum(-1)\n"
+        "    return ((lse - picked) * m).sum() / m.sum()",
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def my_llama(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLAMALAB_MY_LLAMA", str(tmp_path))
+
+
+def answer(code, name):
+    return cell(HEAD + code)[find(name).answer.__name__]
+
+
+@pytest.mark.parametrize(
+    "name, code", [(n, c) for n, codes in RIGHT.items() for c in codes],
+    ids=[f"{n}-{i}" for n, codes in RIGHT.items() for i in range(len(codes))],
+)  # fmt: skip
+def test_a_right_answer_in_another_order_passes(name, code):
+    result = find(name).check(answer(code, name))
+    assert result == find(name).points, result.text
+
+
+WRONG = {
+    "a weight by .data": ("swiglu", "no gradient reaches `w1`",
+        "def swiglu(x, w1, w2, w3):\n    return (F.silu(x @ w1.data.T) * (x @ w3.T)) @ w2.T"),
+    "half of a product": ("silu", "the gradient of `x` is wrong in",
+        "def silu(x):\n    return x * torch.sigmoid(x.detach())"),
+    "nan": ("silu", "the gradient of `x` is nan or infinite in",
+        "def silu(x):\n    y = x if x.dtype == torch.float64 else x.float()\n"
+        "    e = torch.exp(-y)\n    return (y / (1 + e)).to(x.dtype)"),
+    "some rows": ("one_head", "the gradient reaches `q` only in part",
+        "def one_head(q, k, v):\n    q = torch.cat((q[:1].detach(), q[1:]))\n"
+        "    T, S = len(q), len(k)\n"
+        "    hidden = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)\n"
+        "    return (q @ k.T / q.shape[1]**0.5).masked_fill(hidden, -math.inf).softmax(-1) @ v"),
+    "weights under no_grad": ("attention", "no gradient reaches `q`",
+        "def attention(q, k, v, mask=None):\n"
+        "    (B, T, H, D), (S, G) = q.shape, k.shape[1:3]\n"
+        "    k, v = (x.repeat_interleave(H // G, 2) for x in (k, v))\n"
+        "    q, k, v = (x.transpose(1, 2) for x in (q, k, v))\n"
+        "    if mask is None:\n        mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)\n"
+        "    with torch.no_grad():\n"
+        "        s = (q @ k.transpose(2, 3) / D**0.5).masked_fill(~mask.unsqueeze(-3), -math.inf)\n"
+        "        w = s.float().softmax(-1).type_as(v)\n"
+        "    return (w @ v).transpose(1, 2)"),
+    "a gradient of 1 everywhere": ("masked_loss", "the gradient of `logits` is wrong in",
+        "def masked_loss(logits, tokens, mask):\n"
+        "    x, y, m = logits[:, :-1].float(), tokens[:, 1:], mask[:, 1:]\n"
+        "    l = F.cross_entropy(x.detach().transpose(1, 2), y, reduction='none')\n"
+        "    return (l * m).sum() / m.sum() + (x - x.detach()).sum()"),
+    "a skip detached": ("block", "the gradient of `x` is wrong in",
+        "def block(x, attention_norm, attention, ffn_norm, feed_forward):\n"
+        "    h = x.detach() + attention(attention_norm(x))\n"
+        "    return h + feed_forward(ffn_norm(h))"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_gradient_is_told_by_name_place_and_numbers(what):
+    name, words, code = WRONG[what]
+    result = find(name).check(answer(code, name))
+    assert (result, result.kind) == (0, "gradient"), result.text
+    assert words[1:] in result.text, result.text
+    assert "and should be" in result.text and "expected" in result.text
+
+
+def scaled(parts, table, factor):
+    return [p * table["by"] * factor for p in parts]
+
+
+SCALED = Exercise(
+    name="scaled",
+    title="Scale all",
+    points=1,
+    minutes=1,
+    answer=scaled,
+    reference=scaled.__class__(scaled.__code__, {}),
+    probes=lambda: [
+        ([torch.randn(2, 3, generator=seeded(1)), torch.ones(4)], {"by": torch.tensor(2.0)}, 3.0),
+        ((torch.ones(2).double(), torch.ones(1).double()), {"by": torch.tensor(2.0).double()}, 1),
+    ],
+    misconceptions=(),
+    hints=("Multiply.", "Multiply each."),
+    gradients=True,
+)
+
+
+def judged(body):
+    code = f"def scaled(parts, table, factor):\n    {body}\n"
+    return SCALED.check(cell(HEAD + code)["scaled"])
+
+
+def test_tensors_inside_lists_and_tables_are_asked_too():
+    assert judged("return [p * factor * table['by'] for p in parts]") == 1
+    cut = judged(
+        "return [parts[0] * table['by'] * factor, parts[1].detach() * table['by'] * factor]"
+    )
+    assert cut.kind == "gradient" and "`parts[1]`" in cut.text and "`.detach`" in cut.text
+    cut = judged("return [p * table['by'].item() * factor for p in parts]")
+    assert cut.kind == "gradient" and "`table['by']`" in cut.text and "`.item`" in cut.text
+
+
+def test_what_autograd_cannot_do_is_told_kindly():
+    body = "p = parts[0]\n    p *= 1\n    return [x * table['by'] * factor for x in parts]"
+    result = judged(body)
+    assert result.kind == "gradient" and "Build a new tensor" in result.text
+    assert "`p *= 1`" in result.text and "leaf Variable" not in result.text
+    body = "y = [torch.exp(p * 0) for p in parts]\n    out = [p * table['by'] * factor * e "
+    body += "for p, e in zip(parts, y)]\n    y[0].mul_(1)\n    return out"
+    result = judged(body)
+    assert result.kind == "gradient" and "Build a new tensor" in result.text
+    body = "return [torch.from_numpy(p.numpy()) * table['by'] * factor for p in parts]"
+    result = judged(body)
+    assert result.kind == "gradient" and "numpy" in result.text
+
+
+def test_a_notebook_that_switched_gradients_off_is_judged_all_the_same():
+    with torch.no_grad():
+        assert judged("return [p * factor * table['by'] for p in parts]") == 1
+
+
+def test_a_view_stays_a_view():
+    whole = torch.arange(12.0).reshape(3, 4)
+    given, found = leaves((whole.T[1:],), ["x"])
+    assert given[0].stride() == whole.T[1:].stride() and given[0].requires_grad
+    assert list(found) == ["x"] and not whole.requires_grad
+
+
+def test_none_counts_as_zeros_and_what_the_reference_loses_is_not_asked():
+    x = torch.ones(3, requires_grad=True)
+    nothing, zeros = Gradients({"x": None}), Gradients({"x": torch.zeros(3)})
+    assert gradient_difference(nothing, zeros) is None
+    assert gradient_difference(zeros, nothing) is None
+    lost = Gradients({"x": torch.tensor([float("nan"), 1.0, 1.0])})
+    assert gradient_difference(Gradients({"x": torch.ones(3)}), lost) is None
+    assert "nan" in gradient_difference(lost, Gradients({"x": torch.ones(3)})).says
+    assert pull_back(x * 2, {"x": x}, 3).of["x"].equal(pull_back(x + x, {"x": x}, 3).of["x"])
