@@ -71,8 +71,8 @@ def scripts(tokens: Mapping[str, int], sizes: Mapping[str, int]) -> Figure:
         axes.grid(axis="y", visible=False)
         axes.set_xlim(0, 1.12 * max(*tokens.values(), *sizes.values()))
         for words, height, colour in (
-            ("red: no piece is longer than a byte", 0.3, palette.WRONG),
-            ("blue: some pieces are", 0.22, palette.BLUE),
+            ("bar up to the mark: every piece is one byte", 0.3, palette.WRONG),
+            ("bar short of the mark: some are longer", 0.22, palette.BLUE),
         ):
             axes.text(0.98, height, words, ha="right", transform=axes.transAxes, color=colour,
                       fontsize=9)  # fmt: skip

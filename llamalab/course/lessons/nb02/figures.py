@@ -91,7 +91,7 @@ def _by_depth(
                 passed = next((i for i, s in enumerate(sizes, 1) if s > FLOAT16_LARGEST), None)
                 if passed:
                     words = f"{name} leaves\nfloat16 at layer {passed}"
-                    claim(axes, words, at=(passed, FLOAT16_LARGEST), to=(passed + 20, 3e9))
+                    claim(axes, words, at=(passed, FLOAT16_LARGEST), to=(passed - 14, 3e9))
         label_lines(axes, ends)
     return fig
 
