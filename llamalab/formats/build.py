@@ -37,7 +37,8 @@ class StoredModel:
 
 
 def make_config(where: Path, **sizes) -> LlamaConfig:
-    """A LlamaConfig whose refusals say which file they are about."""
+    """A LlamaConfig whose refusals say which file they are about. ValueError says which file it is
+    about."""
     try:
         config = LlamaConfig(**sizes)
     except ValueError as error:

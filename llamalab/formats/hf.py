@@ -33,7 +33,8 @@ Stored = tuple[tuple[int, ...], torch.dtype, Callable[[], torch.Tensor]]  # shap
 
 
 def read(folder: Path) -> StoredModel:
-    """What the folder holds; the weights stay on disk until they are asked for."""
+    """What the folder holds; the weights stay on disk until they are asked for. ValueError says
+    which file is not sound."""
     config = read_config(folder / "config.json")
     tensors: dict[str, Stored] = {}
     for path, listed in _weight_files(folder):

@@ -29,7 +29,8 @@ from .llama2c_layout import (
 
 
 def read(path: Path) -> StoredModel:
-    """What the file holds. Its length must be to the byte what its header says."""
+    """What the file holds. Its length must be to the byte what its header says. ValueError for a
+    file of another length."""
     size = require_file(path).stat().st_size
     with open(path, "rb") as file:
         config, version, start, group = read_header(path, file.read(256))

@@ -35,6 +35,8 @@ def read(path: Path, vocab_size: int) -> BPETokenizer:
 
 
 def from_bytes(data: bytes, vocab_size: int, source: str) -> BPETokenizer:
+    """A tokenizer of exactly `vocab_size` pieces; ValueError, naming `source`, if there are
+    others."""
     if vocab_size < FIRST_NORMAL:
         raise ValueError(f"{source}: {vocab_size} pieces; {FIRST_NORMAL} are fixed")
     if len(data) < 4 + 8 * vocab_size:

@@ -3,8 +3,8 @@
 For a small model nearly all of a step's time is the cost of *calling* torch, and not the
 arithmetic: the model's plain step makes 87 operations a layer, a FusedDecoder 17. It copies the
 weights once into the form that one new token wants. What each trick saves, in microseconds a layer
-at the preset `tales`, batch 1, behind 100 tokens, measured once on two cores (`benchmarks/decoding.py`
-times the whole):
+at the preset `tales`, batch 1, behind 100 tokens, measured once on two cores
+(`benchmarks/decoding.py` times the whole):
 
     norms       2 x 9.2 -> 2 x 0.9   their weight is in the next matrix, their scale its factor
     wq, wk, wv     14.9 -> 2.9       one matrix for three

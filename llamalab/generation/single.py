@@ -51,7 +51,8 @@ def generate_samples(
     **choice: Any,
 ) -> Iterator[Iterator[int]]:
     """`samples` texts after one prompt: streams as of `generate`, with its options and errors.
-    The prompt is read once, so a stream ends where the next one begins."""
+    The prompt is read once, so a stream ends where the next one begins. ValueError, too, for less
+    than one of them."""
     if samples < 1:
         raise ValueError(f"samples={samples} must be at least 1")
     prompt = _Prompt(model, read_prompt(model, ids), max_new_tokens)

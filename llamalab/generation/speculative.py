@@ -26,7 +26,8 @@ from llamalab.model import Llama
 def accept_or_resample(
     p: torch.Tensor, q: torch.Tensor, guess: int, generator: torch.Generator | None = None
 ) -> tuple[int, bool]:
-    """p, q (V,) probabilities, `guess` an id drawn from q -> (id, was the guess accepted)."""
+    """p, q (V,) probabilities, `guess` an id drawn from q -> (id, was the guess accepted).
+    ValueError for distributions of two shapes, and for a guess that q cannot have made."""
     if p.shape != q.shape or p.ndim != 1:
         raise ValueError(f"p and q must both be (V,); they are {tuple(p.shape)}, {tuple(q.shape)}")
     if not q[guess] > 0:
@@ -121,7 +122,7 @@ def speculate(
 ) -> Speculation:
     """`generate` with a draft model that guesses ahead: ids from the same distribution; greedy,
     the same ids. The draft may differ in all sizes but the vocabulary, whose pieces must be the
-    same. Options and errors as in `generate`."""
+    same. Options and errors as in `generate`. ValueError for two vocabularies."""
     if model.config.vocab_size != draft.config.vocab_size:
         raise ValueError(
             f"model and draft must share one tokenizer; their vocabularies hold "

@@ -88,7 +88,8 @@ def restore(path: Path, model: Any, state: TrainState) -> dict:
 
 
 def restore_optimizer(path: Path, model: nn.Module, state: TrainState) -> None:
-    """The optimizer's averages and torch's random state, into a model that may be spread."""
+    """The optimizer's averages and torch's random state, into a model that may be spread.
+    ValueError names what is wrong with the file."""
     file = Path(path) / "optimizer.safetensors"
     try:
         stored = {name: tensor.clone() for name, tensor in load_file(file).items()}

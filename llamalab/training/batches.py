@@ -59,7 +59,8 @@ def write_tokens(
 
 
 def read_tokens(path: str | os.PathLike) -> np.ndarray:
-    """The row of ids, mapped into memory. ValueError if the file is cut short or another thing."""
+    """The row of ids, mapped into memory. ValueError if the file is cut short or another thing.
+    FileNotFoundError if there is none."""
     try:
         tokens = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:

@@ -7,7 +7,11 @@ is asked at every call and for each half of each block, so a part that is set la
 """
 
 import copy
+<<<<<<< HEAD
 from typing import cast
+=======
+from typing import Any
+>>>>>>> main
 
 import torch
 from torch import nn
@@ -33,7 +37,11 @@ def in_fewer_passes(model: nn.Module, matmul: str) -> nn.Module:
 class _InFewerPasses(nn.Module):
     """A block, by a shorter road where there is one."""
 
+<<<<<<< HEAD
     block: Block
+=======
+    block: Any  # a Block, or what stands in its place
+>>>>>>> main
 
     def __init__(self, block: nn.Module, by: fused_layers.Products):
         super().__init__()
@@ -48,6 +56,7 @@ class _InFewerPasses(nn.Module):
         causal = mask is None and cache is None
         if causal and _attention_is_ours(before, a) and _weights_of_all_pairs(x, a) <= KEPT:
             turn = torch.complex(cos.to(x.dtype), sin.to(x.dtype))
+<<<<<<< HEAD
             q, k, v, o = a.wq.weight, a.wk.weight, a.wv.weight, a.wo.weight
             x = fused_layers.attention_half(x, before.weight, q, k, v, o, turn, before.eps, by)
         else:
@@ -59,6 +68,19 @@ class _InFewerPasses(nn.Module):
 
 
 def _attention_is_ours(norm: Norm, attention: Attention) -> bool:
+=======
+            qkvo = a.wq.weight, a.wk.weight, a.wv.weight, a.wo.weight
+            x = fused_layers.attention_half(x, before.weight, *qkvo, turn, before.eps, by)
+        else:
+            x = x + a(before(x), cos, sin, mask, cache)
+        if _feed_forward_is_ours(between, f):
+            w123 = f.w1.weight, f.w2.weight, f.w3.weight
+            return fused_layers.feed_forward_half(x, between.weight, *w123, between.eps, by)
+        return x + f(between(x))
+
+
+def _attention_is_ours(norm: Any, attention: Any) -> bool:
+>>>>>>> main
     return (
         _norm_is_ours(norm)
         and _plain(attention, Attention)
@@ -68,7 +90,11 @@ def _attention_is_ours(norm: Norm, attention: Attention) -> bool:
     )
 
 
+<<<<<<< HEAD
 def _feed_forward_is_ours(norm: Norm, feed_forward: FeedForward) -> bool:
+=======
+def _feed_forward_is_ours(norm: Any, feed_forward: Any) -> bool:
+>>>>>>> main
     return (
         _norm_is_ours(norm)
         and _plain(feed_forward, FeedForward)
@@ -102,7 +128,11 @@ def _fits(x: torch.Tensor, block: nn.Module) -> bool:
     )
 
 
+<<<<<<< HEAD
 def _weights_of_all_pairs(x: torch.Tensor, attention: Attention) -> int:
+=======
+def _weights_of_all_pairs(x: torch.Tensor, attention: Any) -> int:
+>>>>>>> main
     """How many attention weights the half keeps, at most: heads times pairs of positions."""
     B, T, _ = x.shape
     return B * (attention.wq.weight.shape[0] // attention.head_dim) * T * T

@@ -169,9 +169,12 @@ def _ready(batch: Batch, device: torch.device) -> MicroBatch:
     mine = distributed.rows(len(tokens))
     if mine.start >= len(tokens):  # no row is left for this process, but all must take part:
         mine, mask = slice(1), torch.zeros_like(targets)  # it takes one that does not count
-    there = {"device": device, "non_blocking": True}
-    here = None if mask is None else mask[mine].to(**there)
-    return MicroBatch(inputs[mine].to(**there), targets[mine].to(**there), here, float(counted))
+
+    def here(part: torch.Tensor) -> torch.Tensor:
+        return part[mine].to(device, non_blocking=True)
+
+    mask = None if mask is None else here(mask)
+    return MicroBatch(here(inputs), here(targets), mask, float(counted))
 
 
 def _not_finite(step: int, loss: float, norm: float, lr: float, config: TrainConfig) -> str:
