@@ -11,7 +11,7 @@ Left out on purpose: float16, whose gradients need a scaler.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,11 +58,7 @@ class Fastest:
     @property
     def threads(self) -> int | None:
         """The number of threads that was fastest; None if there was nothing to choose."""
-<<<<<<< HEAD
-        return _least(self.by_threads) if self.by_threads else None
-=======
         return min(self.by_threads, key=self.by_threads.__getitem__, default=None)
->>>>>>> main
 
     def gain(self, setting: Setting) -> float:
         """How many times as fast as torch's plain float32."""
@@ -113,11 +109,7 @@ def fastest(
     with _leaving_no_trace(model, trial.device):
         by_threads = _by_threads(trial, threads, turns)
         if by_threads:
-<<<<<<< HEAD
-            torch.set_num_threads(_least(by_threads))
-=======
             torch.set_num_threads(min(by_threads, key=by_threads.__getitem__))
->>>>>>> main
         left = [PLAIN]
         plain = trial.row(PLAIN)
         for way in settings(trial.device, exact=exact, compile=compile)[1:]:
@@ -128,11 +120,7 @@ def fastest(
     allowed = AGREES * abs(expected)
     right = [w for w in left if w == PLAIN or abs(tried[0][w][1] - expected) <= allowed]
     seconds = {way: min(turn[way][0] for turn in tried) for way in right}
-<<<<<<< HEAD
-    return Fastest(_least(seconds), seconds, by_threads)
-=======
     return Fastest(min(seconds, key=seconds.__getitem__), seconds, by_threads)
->>>>>>> main
 
 
 class _Trial:
@@ -149,9 +137,7 @@ class _Trial:
         torch.manual_seed(0)  # a learner's dropout is then the same in each
         start = time.perf_counter()
         try:
-            forward: Callable = in_fewer_passes(self.model, way.matmul)
-            if way.compile and self.compiled is not None:
-                forward = self.compiled
+            forward = self.compiled if way.compile else in_fewer_passes(self.model, way.matmul)
             with precision(self.device, way.dtype), matmul(way.matmul):
                 loss = next_token_loss(forward(self.inputs[:rows]), self.targets[:rows])
                 gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)
@@ -210,11 +196,6 @@ def _leaving_no_trace(model: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         model.train(was_training)
         torch.set_num_threads(threads)
-
-
-def _least(seconds: dict):
-    """What took least."""
-    return min(seconds.items(), key=lambda item: item[1])[0]
 
 
 def _wait(device: torch.device) -> None:

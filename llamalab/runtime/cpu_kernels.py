@@ -167,11 +167,7 @@ class _Instead(TorchFunctionMode):
         return self.table.get(function, function)(*args, **(kwargs or {}))
 
 
-<<<<<<< HEAD
-MATMULS: dict[str, dict] = {
-=======
 MATMULS: dict[str, dict[Callable, Callable]] = {
->>>>>>> main
     "torch": {},
     "blocks": {F.scaled_dot_product_attention: attention},
     "onednn": {F.scaled_dot_product_attention: attention, F.linear: linear},

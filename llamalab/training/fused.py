@@ -7,11 +7,7 @@ is asked at every call and for each half of each block, so a part that is set la
 """
 
 import copy
-<<<<<<< HEAD
-from typing import cast
-=======
 from typing import Any
->>>>>>> main
 
 import torch
 from torch import nn
@@ -37,15 +33,11 @@ def in_fewer_passes(model: nn.Module, matmul: str) -> nn.Module:
 class _InFewerPasses(nn.Module):
     """A block, by a shorter road where there is one."""
 
-<<<<<<< HEAD
-    block: Block
-=======
     block: Any  # a Block, or what stands in its place
->>>>>>> main
 
     def __init__(self, block: nn.Module, by: fused_layers.Products):
         super().__init__()
-        self.block, self.by = cast(Block, block), by  # asked again at every call
+        self.block, self.by = block, by
 
     def forward(self, x, cos, sin, mask, cache) -> torch.Tensor:
         block, by = self.block, self.by
@@ -56,19 +48,6 @@ class _InFewerPasses(nn.Module):
         causal = mask is None and cache is None
         if causal and _attention_is_ours(before, a) and _weights_of_all_pairs(x, a) <= KEPT:
             turn = torch.complex(cos.to(x.dtype), sin.to(x.dtype))
-<<<<<<< HEAD
-            q, k, v, o = a.wq.weight, a.wk.weight, a.wv.weight, a.wo.weight
-            x = fused_layers.attention_half(x, before.weight, q, k, v, o, turn, before.eps, by)
-        else:
-            x = x + a(before(x), cos, sin, mask, cache)
-        if _feed_forward_is_ours(between, f):
-            w1, w2, w3 = f.w1.weight, f.w2.weight, f.w3.weight
-            return fused_layers.feed_forward_half(x, between.weight, w1, w2, w3, between.eps, by)
-        return x + f(between(x))
-
-
-def _attention_is_ours(norm: Norm, attention: Attention) -> bool:
-=======
             qkvo = a.wq.weight, a.wk.weight, a.wv.weight, a.wo.weight
             x = fused_layers.attention_half(x, before.weight, *qkvo, turn, before.eps, by)
         else:
@@ -80,7 +59,6 @@ def _attention_is_ours(norm: Norm, attention: Attention) -> bool:
 
 
 def _attention_is_ours(norm: Any, attention: Any) -> bool:
->>>>>>> main
     return (
         _norm_is_ours(norm)
         and _plain(attention, Attention)
@@ -90,11 +68,7 @@ def _attention_is_ours(norm: Any, attention: Any) -> bool:
     )
 
 
-<<<<<<< HEAD
-def _feed_forward_is_ours(norm: Norm, feed_forward: FeedForward) -> bool:
-=======
 def _feed_forward_is_ours(norm: Any, feed_forward: Any) -> bool:
->>>>>>> main
     return (
         _norm_is_ours(norm)
         and _plain(feed_forward, FeedForward)
@@ -103,7 +77,7 @@ def _feed_forward_is_ours(norm: Any, feed_forward: Any) -> bool:
     )
 
 
-def _norm_is_ours(norm: Norm) -> bool:
+def _norm_is_ours(norm: nn.Module) -> bool:
     return _plain(norm, Norm) and norm.rms_norm is layers.rms_norm
 
 
@@ -128,11 +102,7 @@ def _fits(x: torch.Tensor, block: nn.Module) -> bool:
     )
 
 
-<<<<<<< HEAD
-def _weights_of_all_pairs(x: torch.Tensor, attention: Attention) -> int:
-=======
 def _weights_of_all_pairs(x: torch.Tensor, attention: Any) -> int:
->>>>>>> main
     """How many attention weights the half keeps, at most: heads times pairs of positions."""
     B, T, _ = x.shape
     return B * (attention.wq.weight.shape[0] // attention.head_dim) * T * T
