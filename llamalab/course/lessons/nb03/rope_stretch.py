@@ -450,7 +450,7 @@ def power_of_the_last_pair(head_dim, max_seq_len, theta, factor, method):
 
 @wrong(
     "You raised the factor to the power D: theta becomes astronomically large, and all hands but "
-    "the first stand still. The power is D/(D-2), hardly more than 1."
+    "the first stand still. The power is D/(D-2), near 1 for a large head."
 )
 def power_of_the_head(head_dim, max_seq_len, theta, factor, method):
     return _theta_times(lambda d: d)(head_dim, max_seq_len, theta, factor, method)
@@ -458,7 +458,7 @@ def power_of_the_head(head_dim, max_seq_len, theta, factor, method):
 
 @wrong(
     "You raised the factor to the power D - 2: theta becomes astronomically large, and all hands "
-    "but the first stand still. The power is D/(D-2), hardly more than 1."
+    "but the first stand still. The power is D/(D-2), near 1 for a large head."
 )
 def power_of_the_head_less_two(head_dim, max_seq_len, theta, factor, method):
     return _theta_times(lambda d: d - 2)(head_dim, max_seq_len, theta, factor, method)

@@ -504,8 +504,8 @@ def slope_that_lacks_an_s(x, w1, w2, w3, grad_out):
 
 
 @wrong(
-    "The values are right, but grad_x is still flat, (N, D), with all tokens in one row of rows. "
-    "Give it the shape of x again: what is added to it further down has that shape."
+    "The values are right, but grad_x is still flat, (N, D). A gradient has the shape of what it "
+    "is the gradient of: `reshape` it to that of x."
 )
 def grad_x_still_flat(x, w1, w2, w3, grad_out):
     grad_x, *weights = _assembled(x, w1, w2, w3, grad_out)
