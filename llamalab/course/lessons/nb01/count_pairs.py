@@ -367,6 +367,18 @@ def empties_the_words(words):
     return counts
 
 
+@wrong(
+    "The first word that has a pair counts in full, and every later meeting adds only 1. Each "
+    "meeting adds as often as its word occurs, the second as the first."
+)
+def adds_one_from_the_second_on(words):
+    counts = {}
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[pair] = counts[pair] + 1 if pair in counts else times
+    return counts
+
+
 EXERCISE = Exercise(
     name="count_pairs",
     title="Count the pairs",

@@ -361,6 +361,23 @@ def a_space_behind_every_piece(pieces):
     return data.decode("utf-8", errors="replace").rstrip()
 
 
+@wrong(
+    "You look for the added space in the first piece only, and after `<s>` it is in the second. "
+    "And `<0xe4>` is a byte to you, though it is text: byte pieces are written with capital "
+    "letters."
+)
+def looks_before_the_start_and_small_letters_too(pieces):
+    pattern = "<0x[0-9a-fA-F]{2}>"
+    first = [piece.removeprefix("▁") for piece in pieces[:1]]
+    data = b""
+    for piece in [*first, *pieces[1:]]:
+        if re.fullmatch(pattern, piece):
+            data += bytes([int(piece[3:5], 16)])
+        elif piece not in ("<s>", "</s>"):
+            data += piece.replace("▁", " ").encode("utf-8")
+    return data.decode("utf-8", errors="replace")
+
+
 EXERCISE = Exercise(
     name="decode_pieces",
     title="From pieces back to text",

@@ -16,6 +16,7 @@ def _merge_probes():
         (list("bananab"), ("a", "n")),
         (list("abxab"), ("a", "b")),
         (list("axabb"), ("a", "b")),
+        (["a", "bc", "ab", "c", "abc"], ("a", "bc")),  # two pairs that spell the same
         (["t"], ("t", "h")),
         ([], ("t", "h")),
     ]
@@ -324,6 +325,22 @@ def index_of_the_left_half(symbols, pair):
         i = symbols.index(pair[0])
         return symbols[:i] + ["".join(pair)] + symbols[i + 2 :]
     return symbols
+
+
+@wrong(
+    "You compare what the two spell together, and `ab` + `c` spells the same as `a` + `bc`. They "
+    "are two pairs: compare symbol with symbol."
+)
+def compares_what_they_spell(symbols, pair):
+    merged, i = [], 0
+    while i < len(symbols):
+        if len(symbols[i : i + 2]) == 2 and "".join(symbols[i : i + 2]) == "".join(pair):
+            merged.append("".join(pair))
+            i += 2
+        else:
+            merged.append(symbols[i])
+            i += 1
+    return merged
 
 
 EXERCISE = Exercise(

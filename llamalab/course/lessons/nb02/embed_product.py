@@ -267,6 +267,17 @@ def folds_back_wrongly(tokens, weight):
     return flat.reshape(length, batch, width).transpose(0, 1)
 
 
+@wrong(
+    "Your one-hot lies on its side, (B, V, T), and `reshape` or `view` to (B, T, V) does not turn "
+    "it: the numbers are read in the old order, and rows no longer belong to tokens. `transpose` "
+    "turns; or compare with `tokens[..., None]` from the start."
+)
+def folds_the_one_hot_over(tokens, weight):
+    vocabulary = torch.arange(weight.shape[0])
+    one_hot = (tokens[:, None, :] == vocabulary[:, None]).to(weight.dtype)  # (B, V, T)
+    return one_hot.reshape(*tokens.shape, weight.shape[0]) @ weight
+
+
 EXERCISE = Exercise(
     name="embed_product",
     title="A lookup as a product",

@@ -463,6 +463,15 @@ def squares_instead_of_the_root(x, weight, eps):
     return x / (x.pow(2).mean(-1, keepdim=True) + eps).pow(2) * weight
 
 
+@wrong(
+    "You divided the length by D and squared that: the squares are divided by D twice. The mean "
+    "of the squares is length² / D, so the size is length / sqrt(D)."
+)
+def length_over_d_under_the_root(x, weight, eps):
+    size = x.norm(dim=-1, keepdim=True) / x.shape[-1]
+    return x / (size**2 + eps).sqrt() * weight
+
+
 EXERCISE = Exercise(
     name="rms_norm",
     title="RMSNorm",

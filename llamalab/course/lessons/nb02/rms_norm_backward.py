@@ -420,6 +420,24 @@ def pulls_in_place_too_early(x, weight, eps, grad_out):
     return grad_x, grad_weight * weight
 
 
+ONE_SUM = (
+    "The shared part is collected for each vector by itself, over its D numbers: the last axis, "
+    "with `keepdim=True`. Yours is one sum over all tokens, so that vectors mix."
+)
+
+
+@wrong(ONE_SUM)
+def one_shared_sum_for_all(x, weight, eps, grad_out):
+    (_, grad_weight), r, pull = _both(x, weight, eps, grad_out)
+    return r * pull - r**3 * (pull * x).sum() / x.shape[-1] * x, grad_weight
+
+
+@wrong(ONE_SUM + " (And the 1/D of the mean is missing.)")
+def one_shared_sum_for_all_without_d(x, weight, eps, grad_out):
+    (_, grad_weight), r, pull = _both(x, weight, eps, grad_out)
+    return r * pull - r**3 * (pull * x).sum() * x, grad_weight
+
+
 EXERCISE = Exercise(
     name="rms_norm_backward",
     title="RMSNorm backwards",

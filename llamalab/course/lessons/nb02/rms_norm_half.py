@@ -349,6 +349,15 @@ def widens_the_callers_x(x, weight, eps):
     return (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)).to(narrow) * weight
 
 
+@wrong(
+    "You took the square and the mean in half precision and cast after: what was lost in them "
+    "stays lost, and a square above 65,504 is already infinite in float16. Cast x first."
+)
+def mean_square_before_the_cast(x, weight, eps):
+    mean_square = x.pow(2).mean(-1, keepdim=True).float()
+    return (x.float() * torch.rsqrt(mean_square + eps)).to(x.dtype) * weight
+
+
 EXERCISE = Exercise(
     name="rms_norm_half",
     title="RMSNorm in half precision",

@@ -242,6 +242,16 @@ def overwrites_while_it_reads(weight, n_heads):
     return weight
 
 
+@wrong(
+    "You cut the columns into heads and pairs, and moved them. They are the numbers that come in "
+    "(and may be odd in number, where your `view` stops). Seats in a head are numbers that come "
+    "out: the rows."
+)
+def cuts_the_columns_into_pairs(weight, n_heads):
+    rows, columns = weight.shape
+    return weight.reshape(rows, n_heads, -1, 2).transpose(2, 3).reshape(rows, columns)
+
+
 EXERCISE = Exercise(
     name="permute_rope",
     title="From one layout to the other",

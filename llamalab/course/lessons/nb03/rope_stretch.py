@@ -416,6 +416,102 @@ def _stretched_well(head_dim, max_seq_len, theta, factor, method):
     return _theta_times(lambda d: d / (d - 2))(head_dim, max_seq_len, theta, factor, method)
 
 
+@wrong(
+    "Your power is D/2 over D - 1, about a half: theta grows too little. The last of the D/2 pairs "
+    "is i = D/2 - 1, its exponent 2i/D is (D-2)/D, and the factor gets the inverse: D/(D-2)."
+)
+def half_the_head_over_d_minus_1(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: d / 2 / (d - 1))(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "Your power is half of what it should be: you counted pairs above the line, D/2, and numbers "
+    "below it, D - 2. It is D/(D-2), or (D/2)/(D/2-1), which is the same."
+)
+def half_the_power(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: d / 2 / (d - 2))(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "Your power is twice what it should be: you counted numbers above the line, D, and pairs below "
+    "it, D/2 - 1. It is D/(D-2), or (D/2)/(D/2-1), which is the same."
+)
+def twice_the_power(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: d / (d / 2 - 1))(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You took the number of the last pair, D/2 - 1, for the power. It enters by way of the "
+    "exponent 2i/D, which is (D-2)/D there: the power is the inverse of that, D/(D-2)."
+)
+def power_of_the_last_pair(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: d / 2 - 1)(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You raised the factor to the power D: theta becomes astronomically large, and all hands but "
+    "the first stand still. The power is D/(D-2), near 1 for a large head."
+)
+def power_of_the_head(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: d)(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You raised the factor to the power D - 2: theta becomes astronomically large, and all hands "
+    "but the first stand still. The power is D/(D-2), near 1 for a large head."
+)
+def power_of_the_head_less_two(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: d - 2)(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "Your power is (D-1)/D. The last exponent is (D-2)/D, since exponents go up in steps of two "
+    "numbers, and the factor gets the inverse of it when you solve for theta'."
+)
+def off_by_one_and_upside_down(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: (d - 1) / d)(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You added 2 to D where it is taken off. The last pair is i = D/2 - 1, one BEFORE D/2, so its "
+    "exponent 2i/D is (D-2)/D, and the power D/(D-2)."
+)
+def adds_two_for_taking_it(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: d / (d + 2))(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "Your power is (D+2)/D. It lies near the right one and is too small: theta'^((D-2)/D) = factor "
+    "* theta^((D-2)/D) gives the power D/(D-2)."
+)
+def adds_two_and_turns_it_over(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: (d + 2) / d)(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "Your power is 2/D, one step of the exponent: theta hardly grows. The slowest pair has taken "
+    "D/2 - 1 such steps, (D-2)/D, and the factor gets the inverse of that."
+)
+def power_of_one_step(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: 2 / d)(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "Your power is 2/(D-2): that is how much more a pair is slowed than the one before it. What "
+    "theta is multiplied by is the factor to the power D/(D-2)."
+)
+def power_of_two_over_d_minus_2(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: 2 / (d - 2))(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You multiplied theta by the root of the factor: it grows too little. The power is D/(D-2), "
+    "which is more than 1 for every head."
+)
+def theta_times_the_root(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: 0.5)(head_dim, max_seq_len, theta, factor, method)
+
+
 EXERCISE = Exercise(
     name="rope_stretch",
     title="A longer text than in training",

@@ -229,8 +229,9 @@ def whole_room_without_a_mask(q, k, v, keys, values, length):
 
 
 @wrong(
-    "You attended before you had written: where the new columns belong the old rubbish was read. "
-    "Write first, then attend."
+    "You attended over keys and values in which the new columns are not written (too early, or "
+    "over the old tensors instead of your copies): old rubbish was read there. Write first, then "
+    "attend over what was written."
 )
 def attends_before_it_writes(q, k, v, keys, values, length):
     end = length + k.shape[1]

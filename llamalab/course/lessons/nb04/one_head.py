@@ -429,6 +429,14 @@ def head_sum_cut(q, k, v):
     return _head(q, k, v, softmax=by_hand)
 
 
+@wrong(
+    "You filled with 1e-9, which is as good as 0, and exp(0) is 1: a hidden token gets a share as "
+    "any other. What has to become 0 is the weight, and exp(-infinity) is 0."
+)
+def head_hides_with_a_tiny_number(q, k, v):
+    return _head(q, k, v, softmax=lambda s, m: s.masked_fill(~m, 1e-9).softmax(-1))
+
+
 EXERCISE = Exercise(
     name="one_head",
     title="One head",

@@ -130,10 +130,13 @@ def by_way_of_tanh(x):
     return x * (1 + torch.tanh(x / 2)) / 2
 
 
-@wrong(
+CLAMPED = (
     "You clamped x against overflow, and the x outside the sigmoid with it: silu(100) must be "
     "100. `torch.sigmoid` needs no such help."
 )
+
+
+@wrong(CLAMPED)
 def clamps_x(x):
     x = x.clamp(-20, 20)
     return x * torch.sigmoid(x)
@@ -326,6 +329,68 @@ def result_detached(x):
 def two_cases_with_where(x):
     right, left = x / (1 + torch.exp(-x)), x * torch.exp(x) / (1 + torch.exp(x))
     return torch.where(x >= 0, right, left)
+
+
+@wrong(
+    "The sigmoid is (1 + tanh(x/2)) / 2, and you left the half inside out: your share opens twice "
+    "as steeply. `torch.sigmoid` needs no detour."
+)
+def tanh_without_its_half(x):
+    return x * (1 + torch.tanh(x)) / 2
+
+
+@wrong(CLAMPED)
+def clamps_x_at_ten(x):
+    x = x.clamp(-10, 10)
+    return x * torch.sigmoid(x)
+
+
+@wrong(CLAMPED)
+def clamps_x_at_thirty(x):
+    x = x.clamp(-30, 30)
+    return x * torch.sigmoid(x)
+
+
+@wrong(CLAMPED)
+def clamps_x_at_fifty(x):
+    x = x.clamp(-50, 50)
+    return x * torch.sigmoid(x)
+
+
+@wrong(CLAMPED)
+def clamps_x_at_eighty(x):
+    x = x.clamp(-80, 80)
+    return x * torch.sigmoid(x)
+
+
+@wrong(CLAMPED)
+def clamps_x_at_a_hundred(x):
+    x = x.clamp(-100, 100)
+    return x * torch.sigmoid(x)
+
+
+@wrong(CLAMPED)
+def clamps_x_at_twenty_for_exp(x):
+    x = x.clamp(-20, 20)
+    return x / (1 + torch.exp(-x))
+
+
+@wrong(CLAMPED)
+def clamps_x_at_thirty_for_exp(x):
+    x = x.clamp(-30, 30)
+    return x / (1 + torch.exp(-x))
+
+
+@wrong(CLAMPED)
+def clamps_x_at_fifty_for_exp(x):
+    x = x.clamp(-50, 50)
+    return x / (1 + torch.exp(-x))
+
+
+@wrong(CLAMPED)
+def clamps_x_at_eighty_for_exp(x):
+    x = x.clamp(-80, 80)
+    return x / (1 + torch.exp(-x))
 
 
 EXERCISE = Exercise(

@@ -495,6 +495,23 @@ def flattens_by_view(x, w1, w2, w3, grad_out):
     return grad_x.view(x.shape), *weights
 
 
+@wrong(
+    "Your slope is s + gate (1 - s): the second term lacks an s. It is gate times the sigmoid's "
+    "own slope, s (1 - s); without that s a large negative gate gets a huge gradient."
+)
+def slope_that_lacks_an_s(x, w1, w2, w3, grad_out):
+    return _with_slope(x, w1, w2, w3, grad_out, lambda z: z.sigmoid() + z * (1 - z.sigmoid()))
+
+
+@wrong(
+    "The values are right, but grad_x is still flat, (N, D). A gradient has the shape of what it "
+    "is the gradient of: `reshape` it to that of x."
+)
+def grad_x_still_flat(x, w1, w2, w3, grad_out):
+    grad_x, *weights = _assembled(x, w1, w2, w3, grad_out)
+    return grad_x.reshape(-1, x.shape[-1]), *weights
+
+
 EXERCISE = Exercise(
     name="swiglu_backward",
     title="SwiGLU backwards",

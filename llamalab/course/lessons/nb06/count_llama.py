@@ -501,6 +501,27 @@ def feed_forward_once_for_all(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vo
     )
 
 
+@wrong(
+    "You made one of wk and wv narrow and left the other as wide as wq. The values have as many "
+    "heads as the keys, n_kv_heads: both matrices are narrow, and alike."
+)
+def one_of_the_two_narrow(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied):
+    kv = n_kv_heads * (dim // n_heads)
+    return _counted(
+        dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied,
+        attention=3 * dim**2 + dim * kv,
+    )  # fmt: skip
+
+
+@wrong(
+    "You gave the head a bias where it is a matrix of its own, one number for each piece. Llama 2 "
+    "has no bias anywhere."
+)
+def bias_of_an_untied_head(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied):
+    right = _counted(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied)
+    return right if tied else right + vocab_size
+
+
 EXERCISE = Exercise(
     name="count_llama",
     title="The exact count",

@@ -468,6 +468,22 @@ def numbers_the_names(shards):
     }
 
 
+FIRST_AND_LAST = (
+    "You joined the first shard and the last. With two that is all of them; of four the middle is "
+    "missing, and one alone has no second half. Go over the list, however long it is."
+)
+
+
+@wrong(FIRST_AND_LAST)
+def the_first_and_the_last(shards):
+    return _merged([shards[0], shards[-1]])
+
+
+@wrong(FIRST_AND_LAST)
+def the_first_and_the_last_if_there_are_two(shards):
+    return _merged([shards[0], *shards[1:][-1:]])
+
+
 EXERCISE = Exercise(
     name="merge_shards",
     title="A checkpoint in shards",

@@ -105,13 +105,26 @@ def inverts_the_mask_and_leaves_it(logits, tokens, mask):
     return _mean(_surprise(logits[:, :-1], tokens[:, 1:]), ~mask[:, :-1])
 
 
-@wrong(
+BACKWARDS = (
     "You shifted the wrong way: each place is asked for the token before it, which it has read."
     " The loss will fall fast, and the model will never write a word."
 )
+
+
+@wrong(BACKWARDS)
 def shifts_the_wrong_way(logits, tokens, mask):
     counted = mask[:, :-1]
     return (_surprise(logits[:, 1:], tokens[:, :-1]) * counted).sum() / counted.sum()
+
+
+@wrong(BACKWARDS)
+def shifts_the_wrong_way_but_not_the_mask(logits, tokens, mask):
+    return _mean(_surprise(logits[:, 1:], tokens[:, :-1]), mask[:, 1:])
+
+
+@wrong(BACKWARDS)
+def rolls_the_wrong_way(logits, tokens, mask):
+    return _mean(_surprise(logits, tokens.roll(1, 1)), mask)
 
 
 @wrong(

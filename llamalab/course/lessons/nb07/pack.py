@@ -379,6 +379,84 @@ def changes_the_documents(documents, bos, eos, T):
     return _windows(_laid(documents, [], []), T, T, T + 1)
 
 
+def _cut(row, T, step, length, count=None):
+    """As `_windows`, and right where nothing fits; `count` windows, if that is given."""
+    count = max(0, (len(row) - length) // step + 1) if count is None else max(0, count)
+    cut = [row[i * step : i * step + length] for i in range(count)]
+    return torch.tensor(cut, dtype=torch.int64).reshape(-1, length)
+
+
+@wrong(NO_BOS)
+def drops_bos_and_minds_short_rows(documents, bos, eos, T):
+    return _cut(_laid(documents, [], [eos]), T, T, T + 1)
+
+
+@wrong(NO_EOS)
+def drops_eos_and_minds_short_rows(documents, bos, eos, T):
+    return _cut(_laid(documents, [bos], []), T, T, T + 1)
+
+
+@wrong(BOTH_ALWAYS)
+def never_doubles_and_minds_short_rows(documents, bos, eos, T):
+    row = []
+    for document in documents:
+        row += [] if document[:1] == [bos] else [bos]
+        row += document
+        row += [] if document[-1:] == [eos] else [eos]
+    return _cut(row, T, T, T + 1)
+
+
+@wrong(
+    "You leave BOS out where a document happens to begin with such an id. Every document gets "
+    "one, an empty one too: what it holds is not your concern."
+)
+def never_doubles_bos(documents, bos, eos, T):
+    row = []
+    for document in documents:
+        row += [] if document[:1] == [bos] else [bos]
+        row += [*document, eos]
+    return _cut(row, T, T, T + 1)
+
+
+@wrong(
+    "You leave EOS out where a document happens to end with such an id. Every document gets one, "
+    "an empty one too: what it holds is not your concern."
+)
+def never_doubles_eos(documents, bos, eos, T):
+    row = []
+    for document in documents:
+        row += [bos, *document]
+        row += [] if document[-1:] == [eos] else [eos]
+    return _cut(row, T, T, T + 1)
+
+
+@wrong(
+    "Where the row fills its windows exactly, your last window is missing: either the last "
+    "document has no EOS, or you take two ids off where one is enough. Of n ids n - 1 have a next "
+    "one, which makes (n - 1) // T windows."
+)
+def one_short_where_it_fits_exactly(documents, bos, eos, T):
+    row = _laid(documents, [bos], [eos])
+    return _cut(row, T, T, T + 1, count=(len(row) - 2) // T)
+
+
+@wrong(ONE_MISSING)
+def one_short_and_minds_short_rows(documents, bos, eos, T):
+    row = _laid(documents, [bos], [eos])
+    return _cut(row, T, T, T + 1, count=(len(row) - 1) // T - 1)
+
+
+@wrong(ONE_MISSING)
+def rows_of_T_and_one_and_minds_short_rows(documents, bos, eos, T):
+    row = _laid(documents, [bos], [eos])
+    return _cut(row, T, T, T + 1, count=len(row) // (T + 1))
+
+
+@wrong(BY_ONE)
+def steps_by_one_and_minds_short_rows(documents, bos, eos, T):
+    return _cut(_laid(documents, [bos], [eos]), T, 1, T + 1)
+
+
 EXERCISE = Exercise(
     name="pack",
     title="One long row, cut into windows",

@@ -210,8 +210,9 @@ def penalty_on_log_probabilities(logits, seen, penalty):
 
 
 @wrong(
-    "The values are right, but `scatter_` wrote them into the logits that you were given. "
-    "Without the underscore it works on a copy."
+    "The values are right, but you wrote them into the logits that you were given, by `scatter_` "
+    "or by an assignment to `logits[…]`. `clone()` them first; `scatter`, without the underscore, "
+    "makes a copy by itself."
 )
 def penalizes_in_place(logits, seen, penalty):
     old = logits.gather(-1, seen)

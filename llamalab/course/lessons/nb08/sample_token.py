@@ -317,6 +317,46 @@ def softmax_of_probabilities(probs, u):
     return (upto <= u[:, None] * upto[:, -1:]).sum(-1)
 
 
+@wrong(
+    "You laid the likeliest piece first. Here the pieces lie in the order of their ids, so that "
+    "the same u gives the same token. (And if rounding makes the sums end below u, stretch u to "
+    "the line: the last in your order may have no chance.)"
+)
+def likeliest_first_unstretched(probs, u):
+    ordered, order = probs.sort(dim=-1, descending=True, stable=True)
+    rank = (ordered.cumsum(-1) <= u[:, None]).sum(-1, keepdim=True)
+    return order.gather(-1, rank.clamp(max=probs.shape[-1] - 1))[:, 0]
+
+
+DOWN = "You summed down the batch: row 1 continues the sums of row 0. Sum along the last axis."
+
+
+@wrong(DOWN)
+def first_end_above_down_the_batch(probs, u):
+    return (probs.cumsum(0) > u[:, None]).int().argmax(-1)
+
+
+@wrong(DOWN)
+def first_possible_end_above_down_the_batch(probs, u):
+    return ((probs.cumsum(0) > u[:, None]) & (probs > 0)).int().argmax(-1)
+
+
+@wrong(DOWN)
+def sums_down_the_batch_stretched(probs, u):
+    upto = probs.cumsum(0)
+    return (upto <= u[:, None] * upto[:, -1:]).sum(-1)
+
+
+@wrong(
+    "Among the tokens that have a chance you look for the END that is closest to u. A place "
+    "belongs to the piece that it lies on, however near the end of another is: count the ends at "
+    "u or before."
+)
+def nearest_end_of_the_possible(probs, u):
+    distance = (probs.cumsum(-1) - u[:, None]).abs()
+    return distance.masked_fill(probs == 0, float("inf")).argmin(-1)
+
+
 EXERCISE = Exercise(
     name="sample_token",
     title="A draw",

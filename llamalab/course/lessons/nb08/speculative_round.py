@@ -502,6 +502,24 @@ def last_one_is_a_tensor(p, q, guesses, u, v):
     return [*written, torch.tensor(last)]
 
 
+@wrong(
+    "You drew from max(p - q, 0) as it is. It sums to less than 1, so most v fall off its end, and "
+    "the last token that has a chance gets them all. Divide by the sum first."
+)
+def rest_not_scaled_up_onto_the_last_possible(p, q, guesses, u, v):
+    def draw(law):
+        possible = law.nonzero()[:, 0]
+        above = possible[law.cumsum(0)[possible] > v]
+        return int(above[0] if len(above) else possible[-1])
+
+    written = []
+    for k, guess in enumerate(guesses):
+        if u[k] * q[k, guess] >= p[k, guess]:
+            return [*written, draw((p[k] - q[k]).clamp(min=0))]
+        written.append(guess)
+    return [*written, draw(p[len(guesses)])]
+
+
 EXERCISE = Exercise(
     name="speculative_round",
     title="A round of speculation",

@@ -121,6 +121,38 @@ def cancels_itself_out_and_knows_greedy(logits, temperature):
     return probs / probs.sum(-1, keepdim=True)
 
 
+AMONG_PROBABILITIES = (
+    " (And at 0 look for the largest among the logits: two of them that are neighbours have the "
+    "same probability, once that is rounded.)"
+)
+
+
+@wrong(CANCELLED + AMONG_PROBABILITIES)
+def cancels_itself_out_and_chooses_among_probabilities(logits, temperature):
+    probs = logits.float().softmax(-1)
+    if temperature == 0:
+        return _greedy(probs)
+    probs = probs / temperature
+    return probs / probs.sum(-1, keepdim=True)
+
+
+@wrong(DIVIDED + AMONG_PROBABILITIES)
+def divides_the_probabilities_and_chooses_among_them(logits, temperature):
+    probs = logits.float().softmax(-1)
+    return _greedy(probs) if temperature == 0 else probs / temperature
+
+
+@wrong(
+    "At temperature 0 you look for the largest among probabilities. Two logits that are neighbours "
+    "have the same probability, once that is rounded, and the first of them wins: choose among the "
+    "logits."
+)
+def chooses_among_probabilities_at_zero(logits, temperature):
+    if temperature == 0:
+        return _greedy(logits.float().softmax(-1))
+    return (logits.float() / temperature).softmax(-1)
+
+
 @wrong(
     "Softmax twice, with the division between the two. The first makes numbers between 0 and 1, "
     "and the second finds them nearly equal. Divide the logits; one softmax."
