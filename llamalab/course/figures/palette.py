@@ -3,7 +3,11 @@
 Okabe and Ito's eight, which colour-blind readers tell apart, and three greys. Neighbours in a
 picture differ in lightness too, so that a grey print still reads; what must be told apart without
 any colour has a label at its line besides. Pictures stand on PAPER, a card of their own, so that
-they read the same on JupyterLab's light and dark themes.
+they read the same on JupyterLab's light and dark themes: no colour has a contrast of 4.5 both on
+white and on its dark #111 (1.05 / 0.056 is 18.9, and 4.5² is more).
+
+A line may be orange, but words in orange on paper cannot be read: they take the hue, darker, by
+`for_words`.
 """
 
 BLUE, VERMILLION, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -41,3 +45,13 @@ def contrast(one: str, other: str) -> float:
 
     high, low = sorted((luminance(one), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def for_words(colour: str) -> str:
+    """The colour, darkened in its own hue until words in it have a contrast of 4.5 on PAPER."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    share = 100
+    while contrast(colour, PAPER) < 4.5:
+        share -= 1
+        colour = "#" + "".join(f"{part * share // 100:02X}" for part in (red, green, blue))
+    return colour
