@@ -3,7 +3,7 @@
     python benchmarks/decoding.py [--tokens 200] [--rounds 10]
 
 Greedy, batch 1, float32. Shape: the preset `tales` (dim 192, 6 layers, 6 heads, 2 KV heads, 1,024
-pieces). All are timed in turns, the best of several, with what it costs to begin (our FusedDecoder is
+pieces). All are timed in turns, the best of several, with what it costs to begin (our decoder is
 made anew for each call); the ids must be equal. `model` is our own model with its KV cache and no
 FusedDecoder. Needs transformers.
 """
@@ -48,7 +48,7 @@ def theirs(model, prompt: torch.Tensor, new: int) -> list[int]:
 
 
 def seconds_of_each(model: Llama, prompt: torch.Tensor, new: int) -> list[float]:
-    """How long each of our tokens took; the first holds the prompt and the FusedDecoder's making."""
+    """How long each of our tokens took; the first holds the prompt and the decoder's making."""
     stream, seconds = generate(model, prompt[0], new, temperature=0), []
     for _ in range(new):
         start = time.perf_counter()

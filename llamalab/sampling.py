@@ -18,7 +18,7 @@ GONE = float("-inf")
 
 def scale_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
     """logits (..., V) -> (..., V): below 1 sharper, above 1 flatter. 0 is not a division: greedy
-    choice is `probabilities(logits, temperature=0)`."""
+    choice is `probabilities(logits, temperature=0)`. ValueError for 0 and below."""
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature={temperature} must be a finite number above 0 to divide by")
     return logits / temperature
@@ -83,7 +83,8 @@ def probabilities(
 
 
 def draw(probs: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """probs (..., V) -> ids (...): one draw a row. Rows need not add up to 1."""
+    """probs (..., V) -> ids (...): one draw a row. Rows need not add up to 1. ValueError for one
+    that is negative, and for a row of zeros."""
     total = probs.sum(-1)
     if not ((total > 0) & total.isfinite()).all() or (probs < 0).any():
         raise ValueError(
@@ -105,6 +106,7 @@ def check_options(temperature: float, top_k: int | None, top_p: float | None) ->
 
 
 def check_penalty(penalty: float) -> None:
+    """ValueError, naming the option, before anything is computed."""
     if not 0 < penalty < math.inf:
         raise ValueError(f"repetition_penalty={penalty} must be a finite number above 0")
 

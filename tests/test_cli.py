@@ -367,9 +367,9 @@ def test_info_and_generate_know_the_shipped_by_name(my_run, tmp_path, monkeypatc
 
 def test_the_tales_without_a_text(tmp_path):
     status, said, told = ask("train", "--out", tmp_path / "r", "--stories", "60", *SMALL, *EXACT,
-                             "--lr", "0.01", "--seed", "3", "--hold-out", "0", "--grad-accum-steps", "2",
-                             "--warmup-steps", "1", "--save-every", "0", "--eval-every", "2",
-                             "--vocab-size", "400")  # fmt: skip
+                             "--lr", "0.01", "--seed", "3", "--hold-out", "0",
+                             "--grad-accum-steps", "2", "--warmup-steps", "1", "--save-every", "0",
+                             "--eval-every", "2", "--vocab-size", "400")  # fmt: skip
     assert status == 0, told
     assert said.startswith("done") and "validation" not in said
     held = json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["plan"]
@@ -514,3 +514,67 @@ def test_what_cannot_be_written_is_said_in_a_sentence(
     assert status == 2
     for word in words:
         assert word in why, why
+
+
+# ---- what people stumbled over --------------------------------------------------------------
+
+
+def test_a_preset_with_a_short_context_trains_as_it_is(tmp_path):
+    status, said, told = ask("train", "--out", tmp_path / "r", "--preset", "tiny", "--steps", "1",
+                             "--stories", "300", "--batch-size", "2", *EXACT)  # fmt: skip
+    assert status == 0, told
+    plan = json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["plan"]
+    assert plan["seq_len"] == 192
+    status, _, why = ask("train", "--out", tmp_path / "s", "--preset", "tiny", "--seq-len", "200")
+    assert status == 2 and "seq_len=200 is past the model's context, max_seq_len=192" in why
+
+
+def test_a_prompt_that_fills_the_context_is_what_is_complained_of(my_run):
+    status, _, why = ask("generate", my_run[0], "--prompt", "hen " * 600)
+    assert status == 2 and "max_new_tokens" not in why
+    assert "there is no room to write. Shorten the prompt" in why
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_whoever_reads_may_stop_reading(my_run):
+    command = [*COMMAND, "generate", str(my_run[0]), "--samples", "40", "--seed", "1"]
+    done = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert len(done.stdout.read(3)) == 3
+    done.stdout.close()
+    assert done.stderr.read() == b"" and done.wait() == 0
+    done.stderr.close()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_text_that_is_too_short_leaves_nothing_behind(there, tmp_path):
+    (tmp_path / "short.txt").write_text("the hen and the fox " * 4, encoding="utf-8")
+    out = tmp_path / "deep" / "run"
+    if there:
+        out.mkdir(parents=True)
+        (out / "mine.txt").write_text("kept", encoding="utf-8")
+    status, _, why = ask("train", "--out", out, "--text", tmp_path / "short.txt", *SMALL[:-4],
+                         "--seq-len", "200", *EXACT)  # fmt: skip
+    assert status == 2 and "too few" in why
+    left = sorted(path.name for path in tmp_path.rglob("*"))
+    assert left == (["deep", "mine.txt", "run", "short.txt"] if there else ["short.txt"])
+
+
+def test_a_resumed_run_without_a_checkpoint_says_that_it_begins_anew(my_run, tmp_path):
+    copied = tmp_path / "r"
+    shutil.copytree(my_run[0], copied)
+    shutil.rmtree(copied / "checkpoints")
+    status, _, told = ask("train", "--out", copied, "--resume", "--device", "cpu")
+    assert status == 0 and "there is no checkpoint yet: the run begins anew" in told
+    status, _, told = ask("train", "--out", copied, "--resume", "--device", "cpu")
+    assert status == 0 and "anew" not in told
+
+
+def test_help_shows_the_defaults_of_the_dataclasses():
+    from llamalab.runs.plan import Plan
+
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", run("train", "--help").stdout).split())
+    for default in (Plan.batch_size, Plan.seq_len, Plan.hold_out, Plan.save_every, Plan.parallel):
+        assert f"[default: {default}]" in shown

@@ -28,7 +28,8 @@ def count_parameters(config: LlamaConfig) -> dict[str, int]:
 
 def training_flops(config: LlamaConfig, tokens: int, seq_len: int | None = None) -> float:
     """FLOPs to train on `tokens` in rows of seq_len (the whole context if None; 0 leaves
-    attention's share out, which is the rule of thumb 6 N a token)."""
+    attention's share out, which is the rule of thumb 6 N a token). ValueError for a number below
+    0."""
     seq_len = config.max_seq_len if seq_len is None else seq_len
     if tokens < 0 or seq_len < 0:
         raise ValueError(f"tokens={tokens} and seq_len={seq_len} cannot be negative")

@@ -10,7 +10,8 @@ These are estimates: watts are usually a rating, not a reading. Llama 1 prints P
 
 
 def energy_kwh(hours: float, watts: float, pue: float = 1.0) -> float:
-    """Kilowatt-hours drawn by `watts` over `hours` (GPU-hours for a GPU's watts)."""
+    """Kilowatt-hours drawn by `watts` over `hours` (GPU-hours for a GPU's watts). ValueError for a
+    number below 0, and for a PUE below 1."""
     if hours < 0 or watts < 0:
         raise ValueError(f"hours={hours} and watts={watts} cannot be negative")
     if pue < 1:
@@ -19,7 +20,8 @@ def energy_kwh(hours: float, watts: float, pue: float = 1.0) -> float:
 
 
 def carbon_tco2e(energy_kwh: float, kg_per_kwh: float) -> float:
-    """Tonnes of CO2 equivalent for that energy at a grid of `kg_per_kwh`."""
+    """Tonnes of CO2 equivalent for that energy at a grid of `kg_per_kwh`. ValueError for a number
+    below 0."""
     if energy_kwh < 0 or kg_per_kwh < 0:
         raise ValueError(f"energy_kwh={energy_kwh} and kg_per_kwh={kg_per_kwh} cannot be negative")
     return energy_kwh * kg_per_kwh / 1000

@@ -26,7 +26,8 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "q8_0": 34 / 32, "q4_0": 18 
 def kv_cache_bytes(
     config: LlamaConfig, seq_len: int, batch: int = 1, bytes_per_number: float = 2
 ) -> int:
-    """Bytes of a KV cache for `batch` rows of `seq_len` tokens; 2 bytes a number is 16 bits."""
+    """Bytes of a KV cache for `batch` rows of `seq_len` tokens; 2 bytes a number is 16 bits.
+    ValueError for a number below 0."""
     if seq_len < 0 or batch < 0:
         raise ValueError(f"seq_len={seq_len} and batch={batch} cannot be negative")
     numbers = 2 * config.n_layers * config.n_kv_heads * config.head_dim
@@ -86,7 +87,8 @@ def memory_plan(
 ) -> MemoryPlan:
     """Plan for using a model (weights and a cache), or for training it (weights and the
     optimizer's state). seq_len: the whole context if None. The cache has 16-bit numbers, or
-    float32 ones beside float32 weights. available: bytes; what this machine has free if None."""
+    float32 ones beside float32 weights. available: bytes; what this machine has free if None.
+    ValueError for a dtype that is not known, or cannot be trained."""
     if dtype not in BYTES:
         raise ValueError(f"no dtype called {dtype!r}; there are {', '.join(BYTES)}")
     if training and dtype not in ("float32", "bfloat16", "float16"):

@@ -15,7 +15,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -64,7 +64,8 @@ def lab(
     if course is None:
         _give_up(
             f"The notebooks are not here: no {paths.FIRST_NOTEBOOK.as_posix()} in {Path.cwd()} "
-            "or above it, nor beside the installed package. Go to the folder that you cloned and try again."
+            "or above it, nor beside the installed package. Go to the folder that you cloned and "
+            "try again."
         )
     if importlib.util.find_spec("jupyterlab") is None:
         _give_up(
@@ -136,6 +137,6 @@ def jupyter_options(course: Path, port: int, ip: str, browser: bool, root: bool)
     return options
 
 
-def _give_up(sentence: str) -> None:
+def _give_up(sentence: str) -> NoReturn:
     typer.echo(sentence, err=True)
     raise typer.Exit(2)

@@ -1,6 +1,9 @@
 """What a person reads when a command cannot go on: one sentence, and no traceback of ours."""
 
+import contextlib
 import functools
+import os
+import sys
 
 import typer
 
@@ -14,11 +17,21 @@ def explained(command):
     def run(*args, **kwargs):
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError:  # `llamalab generate | head`: whoever read has had enough
+            _say_no_more()
+            raise typer.Exit(0) from None
         except EXPECTED as error:
             typer.echo(_sentence(error), err=True)
             raise typer.Exit(2) from None
 
     return run
+
+
+def _say_no_more() -> None:
+    """Python empties its buffers at the end, and would complain of the pipe once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):  # a stream without a number has no pipe
+        os.dup2(nowhere, sys.stdout.fileno())
 
 
 def _sentence(error: Exception) -> str:

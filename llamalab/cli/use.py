@@ -52,8 +52,7 @@ def generate(
     import torch
 
     from llamalab.formats import load
-    from llamalab.generation import generate as ids_of
-    from llamalab.generation import stream_text
+    from llamalab.generation import generate_samples, stream_text
     from llamalab.runtime.threads import fit_threads
 
     fit_threads()
@@ -63,19 +62,23 @@ def generate(
     if tokenizer is None:
         raise ValueError(f"{path} has no tokenizer.model beside its weights: it cannot write text")
     ids = tokenizer.encode(prompt, bos=True)
-    room = max(0, model.config.max_seq_len - len(ids))
+    room = model.config.max_seq_len - len(ids)
+    if room < 0 or (room == 0 and max_new_tokens is None):
+        raise ValueError(
+            f"the prompt has {len(ids)} tokens, and this model's context holds "
+            f"max_seq_len={model.config.max_seq_len}: there is no room to write. Shorten the prompt"
+        )
     generator = torch.Generator()
     generator.seed() if seed is None else generator.manual_seed(seed)
-    for number in range(samples):
-        new = ids_of(
-            model, ids, room if max_new_tokens is None else max_new_tokens,
-            temperature=temperature, top_k=top_k, top_p=top_p,
-            repetition_penalty=repetition_penalty, stop_ids=(tokenizer.eos_id,),
-            generator=generator,
-        )  # fmt: skip
+    texts = generate_samples(
+        model, ids, room if max_new_tokens is None else max_new_tokens, samples,
+        temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty,
+        stop_ids=(tokenizer.eos_id,), generator=generator,
+    )  # fmt: skip
+    for number, new in enumerate(texts, 1):
         for piece in stream_text(tokenizer, chain(ids, new)):
             typer.echo(piece, nl=False)
-        typer.echo("\n" if number + 1 < samples else "")
+        typer.echo("\n" if number < samples else "")
 
 
 @explained

@@ -180,8 +180,9 @@ def _my_llama() -> Finding:
         named = f"the folder that {paths.ANSWERS_VARIABLE} names"
     else:
         course = _course()
-        inside = course is not None and place.is_relative_to(course)
-        named = f"{place.relative_to(course)} in the course's folder" if inside else str(place)
+        named = str(place)
+        if course is not None and place.is_relative_to(course):
+            named = f"{place.relative_to(course)} in the course's folder"
     there = next(p for p in (place, *place.parents) if p.exists())  # the rest would be made
     try:
         with tempfile.TemporaryFile(dir=there):

@@ -54,7 +54,7 @@ def compare(theirs=None, ours=None, tokens=None):
     through which another gradient returns. Without arguments: a small model made of the learner's
     parts, beside ours with the same weights. With one model: beside ours with its weights."""
     from llamalab.config import LlamaConfig
-    from llamalab.course.trace import first_difference, fresh_pair
+    from llamalab.course.trace import compare_models, fresh_pair
     from llamalab.model import Llama
 
     if theirs is None:
@@ -67,7 +67,7 @@ def compare(theirs=None, ours=None, tokens=None):
         length = min(24, ours.config.max_seq_len)
         tokens = fresh_pair(LlamaConfig.from_name("tiny"), None)[2][:, :length]
         tokens = tokens % ours.config.vocab_size
-    return first_difference(theirs, ours, tokens)
+    return compare_models(theirs, ours, tokens)
 
 
 PART_BY_EXERCISE = {name: part for part, names in PART_OF.items() for name in names}

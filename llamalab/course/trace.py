@@ -37,8 +37,8 @@ def trace(model: Llama, tokens: torch.Tensor, past: int = 0) -> list[Step]:
     steps: list[Step] = []
     weight, cache = model.norm.weight, None
     if past:
-        size = {"dtype": weight.dtype, "device": weight.device}
-        cache = KVCache(model.config, len(tokens), tokens.shape[1], **size)
+        rows, room = len(tokens), tokens.shape[1]
+        cache = KVCache(model.config, rows, room, dtype=weight.dtype, device=weight.device)
         model(tokens[:, :past], cache)
     with _recording(model, steps):
         try:
@@ -97,9 +97,9 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `first_difference` found: `step` names the first step that differs ("" if none does), `layer`
-    its layer (None outside the layers), `index` where in its tensor the first difference stands,
-    `position` which token that is, `size` the largest difference in that step."""
+    """What `compare_models` found: `step` names the first step that differs ("" if none does),
+    `layer` its layer (None outside the layers), `index` where in its tensor the first difference
+    stands, `position` which token that is, `size` the largest difference in that step."""
 
     steps: int
     agreed: int
@@ -131,7 +131,7 @@ class Comparison:
         return f"<div role='status' style='{style}'>{escape(repr(self))}</div>"
 
 
-def first_difference(
+def compare_models(
     theirs: Llama, ours: Llama, tokens: torch.Tensor, *, rtol: float = 1e-4, atol: float = 1e-5
 ) -> Comparison:
     """The first step in which two models of one shape differ on the same tokens: read at once,
@@ -180,6 +180,7 @@ def _difference(left: Step, right: Step, past: int, rtol: float, atol: float) ->
         return {"says": f"it raised {type(left.error).__name__}: {words[:300]}"}
     if left.value is None:
         return {"says": "it gave no tensor. Is there a `return`?"}
+    assert right.value is not None  # ours does not fail
     if left.value.shape != right.value.shape:
         shapes = f"{tuple(left.value.shape)}, and should be {tuple(right.value.shape)}"
         return {"says": f"its shape is {shapes}."}

@@ -51,7 +51,7 @@ def way_back(model: Llama, tokens: torch.Tensor, loudness: float = 1.0) -> list[
     ]
 
 
-def first_difference(theirs: list[Returned], ours: list[Returned]) -> Returned | None:
+def first_wrong_return(theirs: list[Returned], ours: list[Returned]) -> Returned | None:
     """The first call through which another gradient returns. Arguments that want no gradient in
     their model (frozen weights) are not asked."""
     if theirs and theirs[0].gradients is None:

@@ -65,6 +65,8 @@ def save(
 
     shards: files of "meta". max_shard_bytes: the most in one file of "hf". version: 0 or 1 of
     "llama2c"; run.c reads 0. The tokenizer goes beside, as tokenizer.model or tokenizer.bin.
+    ValueError for options that the format does not have, and for what it cannot hold; nothing is
+    written then.
     """
     path = Path(path)
     if format not in FORMATS:

@@ -1,12 +1,13 @@
 """From what a file holds to a model, tensor by tensor and without a second copy.
 
-A reader says what there is before anything is read (`StoredModel`): names and shapes are compared with
-the config's, then memory is asked for, then the model is made without weights (meta device) and
-each weight is put in its place. A file that is mapped into memory stays there: its pages are the
-weights, and a page that training writes to becomes a copy; the file itself never changes.
+A reader says what there is before anything is read (`StoredModel`): names and shapes are compared
+with the config's, then memory is asked for, then the model is made without weights (meta device)
+and each weight is put in its place. A file that is mapped into memory stays there: its pages are
+the weights, and a page that training writes to becomes a copy; the file itself never changes.
 """
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class StoredModel:
 
 
 def make_config(where: Path, **sizes) -> LlamaConfig:
-    """A LlamaConfig whose refusals say which file they are about."""
+    """A LlamaConfig whose refusals say which file they are about. ValueError says which file it is
+    about."""
     try:
         config = LlamaConfig(**sizes)
     except ValueError as error:
@@ -48,12 +50,9 @@ def make_config(where: Path, **sizes) -> LlamaConfig:
     return config
 
 
-def widest(dtypes) -> torch.dtype:
+def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
     """The dtype that holds all of these: a model computes in one."""
-    widest = None
-    for dtype in dtypes:
-        widest = dtype if widest is None else torch.promote_types(widest, dtype)
-    return widest
+    return functools.reduce(torch.promote_types, dtypes)
 
 
 def build_model(

@@ -7,6 +7,7 @@ config.json is the matter of `hf_config`.
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +33,8 @@ Stored = tuple[tuple[int, ...], torch.dtype, Callable[[], torch.Tensor]]  # shap
 
 
 def read(folder: Path) -> StoredModel:
-    """What the folder holds; the weights stay on disk until they are asked for."""
+    """What the folder holds; the weights stay on disk until they are asked for. ValueError says
+    which file is not sound."""
     config = read_config(folder / "config.json")
     tensors: dict[str, Stored] = {}
     for path, listed in _weight_files(folder):
@@ -84,13 +86,13 @@ def _weight_files(folder: Path) -> Iterator[tuple[Path, set[str] | None]]:
 def _safetensors(path: Path) -> dict[str, Stored]:
     try:
         file = safe_open(path, framework="pt")
-        found = {}
+        found: dict[str, Stored] = {}
         for name in file.keys():
             part = file.get_slice(name)
             shape, kind = tuple(part.get_shape()), str(part.get_dtype())
             if kind not in IN_FILE and not name.endswith("rotary_emb.inv_freq"):
                 raise ValueError(f"{name} is stored as {kind}, not as one of {', '.join(IN_FILE)}")
-            found[name] = shape, IN_FILE.get(kind), lambda name=name: file.get_tensor(name)
+            found[name] = shape, IN_FILE.get(kind, torch.float32), partial(file.get_tensor, name)
         return found
     except Exception as error:  # the library's own kinds
         raise ValueError(f"{path} is no sound safetensors file: {error}") from None
@@ -101,7 +103,11 @@ def _bin(path: Path) -> dict[str, Stored]:
     for name, tensor in found.items():
         if tensor.dtype not in FLOATS:
             raise ValueError(f"{path}: {name} is stored as {tensor.dtype}, not as floats")
-    return {n: (tuple(t.shape), t.dtype, lambda t=t: t) for n, t in found.items()}
+    return {n: (tuple(t.shape), t.dtype, partial(_itself, t)) for n, t in found.items()}
+
+
+def _itself(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
 
 
 def write(
@@ -110,12 +116,15 @@ def write(
     """Weights first, config.json last; then the shards of an earlier save are removed."""
     weights = weights_of(model)
     shards = _shards(weights, max_shard_bytes)
-    files, places = set(), {}
+    files: set[str] = set()
+    places: dict[str, str] = {}
     folder.mkdir(parents=True, exist_ok=True)
     for number, shard in enumerate(shards, 1):
         file = f"model-{number:05}-of-{len(shards):05}.safetensors"
         file = file if len(shards) > 1 else "model.safetensors"
-        tensors = {names.hf_name(name): _to_hf(model.config, name, weights[name]) for name in shard}
+        tensors = {
+            str(names.hf_name(name)): _to_hf(model.config, name, weights[name]) for name in shard
+        }
         with atomic_write(folder / file) as part:
             save_file(tensors, part, metadata={"format": "pt"})
         files.add(file)
@@ -138,13 +147,14 @@ def _to_hf(config: LlamaConfig, name: str, weight: torch.Tensor) -> torch.Tensor
     return weight.cpu().contiguous()
 
 
-def _shards(weights: dict[str, torch.Tensor], most: int | None) -> list[list[str]]:
+def _shards(weights: dict[str, torch.Tensor], most: float | None) -> list[list[str]]:
     """Names in their order, as many to a shard as fit; a weight that is larger gets its own."""
-    shards, room = [[]], most
+    shards: list[list[str]] = [[]]
+    room = most = float("inf") if most is None else most
     for name, weight in weights.items():
-        if most is not None and weight.nbytes > room and shards[-1]:
+        if weight.nbytes > room and shards[-1]:
             shards.append([])
             room = most
         shards[-1].append(name)
-        room = None if most is None else room - weight.nbytes
+        room -= weight.nbytes
     return shards

@@ -56,7 +56,8 @@ def read_config(path: Path) -> LlamaConfig:
 def _rope(fields: Fields) -> dict[str, float]:
     """rope_theta and rope_scaling_factor, from the top or from inside; two places that say
     different things are refused, and so is what stretches a context in another way."""
-    thetas, factors = {}, {}
+    thetas: dict[str, float] = {}
+    factors: dict[str, float] = {}
     for key in ("rope_parameters", "rope_scaling"):
         inner = fields.inner(key)
         if not inner.values:
@@ -81,7 +82,7 @@ def _factor(inner: Fields, key: str) -> float:
     linear = bool(kinds) and all(kind == "linear" for kind in kinds)
     if not linear:
         for name in ("rope_type", "type"):
-            inner.fixed(name, "default", f"scaled RoPE in {key} is supported as linear alone")
+            inner.fixed(name, "default", f"other scaled RoPE than linear in {key} is not supported")
     inner.fixed("partial_rotary_factor", 1.0, "only part of a head would be turned")
     known = {"rope_theta", "rope_type", "type", "partial_rotary_factor"} | (
         {"factor"} if linear else set()

@@ -2,8 +2,9 @@
 
 `llama2c_layout` says what stands where. wq and wk have Meta's row order. In version 2 a weight is
 int8 * scale, with one scale for each group of a matrix's numbers; unlike in export.py a group of
-zeros is no division by zero. eps, theta and a scaling of positions are not in the format: 1e-5, 10,000 and none are meant, and a
-model with others is refused.  Source: llama2.c's export.py, run.c and runq.c.
+zeros is no division by zero. eps, theta and a scaling of positions are not in the format: 1e-5,
+10,000 and none are meant, and a model with others is refused.
+Source: llama2.c's export.py, run.c and runq.c.
 """
 
 import math
@@ -28,7 +29,8 @@ from .llama2c_layout import (
 
 
 def read(path: Path) -> StoredModel:
-    """What the file holds. Its length must be to the byte what its header says."""
+    """What the file holds. Its length must be to the byte what its header says. ValueError for a
+    file of another length."""
     size = require_file(path).stat().st_size
     with open(path, "rb") as file:
         config, version, start, group = read_header(path, file.read(256))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llamalab.runtime.files import atomic_write, require_file
 from llamalab.tokenizer import BPETokenizer
-from llamalab.tokenizer.bpe import BYTE_PIECES, SPACE
+from llamalab.tokenizer.bpe import BYTE_PIECES
 from llamalab.tokenizer.sentencepiece.model_file import (
     BPE,
     BYTE,
@@ -23,6 +23,7 @@ from llamalab.tokenizer.sentencepiece.model_file import (
     ModelProto,
     parse_model,
 )
+from llamalab.tokenizer.text import SPACE
 
 CONTROLS = {1: "\n<s>\n", 2: "\n</s>\n"}
 FIRST_NORMAL = 3 + len(BYTE_PIECES)  # 259
@@ -34,11 +35,14 @@ def read(path: Path, vocab_size: int) -> BPETokenizer:
 
 
 def from_bytes(data: bytes, vocab_size: int, source: str) -> BPETokenizer:
+    """A tokenizer of exactly `vocab_size` pieces; ValueError, naming `source`, if there are
+    others."""
     if vocab_size < FIRST_NORMAL:
         raise ValueError(f"{source}: {vocab_size} pieces; {FIRST_NORMAL} are fixed")
     if len(data) < 4 + 8 * vocab_size:
         raise ValueError(f"{source}: {len(data)} bytes are too few for {vocab_size} pieces")
-    longest, place, pieces = struct.unpack_from("<I", data)[0], 4, []
+    longest, place = struct.unpack_from("<I", data)[0], 4
+    pieces: list[tuple[bytes, float]] = []
     while place < len(data) and len(pieces) < vocab_size:
         if len(data) - place < 8:
             break

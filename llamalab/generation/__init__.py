@@ -8,9 +8,9 @@ stream_text     ids to text, as they come               FusedDecoder         the
 from llamalab.generation.batch import generate_batch
 from llamalab.generation.beam import Beam, beam_search
 from llamalab.generation.fused import FusedDecoder
-from llamalab.generation.single import generate
+from llamalab.generation.single import generate, generate_samples
 from llamalab.generation.speculative import Speculation, accept_or_resample, speculate
 from llamalab.generation.text import stream_text
 
 __all__ = ["Beam", "FusedDecoder", "Speculation", "accept_or_resample", "beam_search", "generate",
-           "generate_batch", "speculate", "stream_text"]  # fmt: skip
+           "generate_batch", "generate_samples", "speculate", "stream_text"]  # fmt: skip

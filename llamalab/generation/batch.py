@@ -30,8 +30,8 @@ def generate_batch(
 ) -> list[list[int]]:
     """The ids that follow each prompt; options and errors as in `generate`. Greedy rows are what
     `generate` gives for each alone; drawn ones share one generator, so they depend on the batch."""
-    prompts = [read_prompt(model, ids, f"prompt {row}") for row, ids in enumerate(prompts)]
-    for row, prompt in enumerate(prompts):
+    read = [read_prompt(model, ids, f"prompt {row}") for row, ids in enumerate(prompts)]
+    for row, prompt in enumerate(read):
         check_room(model, prompt, max_new_tokens, f"prompt {row}")
     choice = Choice(
         temperature=temperature,
@@ -40,17 +40,18 @@ def generate_batch(
         repetition_penalty=repetition_penalty,
         generator=generator,
     )
-    if not prompts:
+    if not read:
         return []
-    device, longest = model.norm.weight.device, max(map(len, prompts))
-    empty = [longest - len(prompt) for prompt in prompts]
+    device, longest = model.norm.weight.device, max(map(len, read))
+    empty = [longest - len(prompt) for prompt in read]
     padding = torch.tensor(empty, device=device) if any(empty) else None  # (B,)
     # A row is filled up with its own first id: that changes nothing about which ids it has seen.
-    filled = [prompt[:1] * n + prompt for n, prompt in zip(empty, prompts)]
+    filled = [prompt[:1] * n + prompt for n, prompt in zip(empty, read)]
     tokens = seen = torch.tensor(filled, device=device)  # (B, T)
-    step = next_logits(model, len(prompts), longest, max_new_tokens, padding)
+    step = next_logits(model, len(read), longest, max_new_tokens, padding)
     stop_ids = frozenset(stop_ids)
-    written, writing = [[] for _ in prompts], set(range(len(prompts)))
+    written: list[list[int]] = [[] for _ in read]
+    writing = set(range(len(read)))
     for _ in range(max_new_tokens):
         tokens = choice(step(tokens), seen)[:, None]  # (B, 1)
         for row, chosen in enumerate(tokens[:, 0].tolist()):

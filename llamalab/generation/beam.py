@@ -41,7 +41,8 @@ def beam_search(
     stop_ids: Iterable[int] = (),
 ) -> list[Beam]:
     """The best continuations found, at most `beams`, best first. length_penalty 0 ranks by
-    probability alone, which favours short texts; above 0 longer ones gain."""
+    probability alone, which favours short texts; above 0 longer ones gain. ValueError for options
+    out of range, and for logits that are nan."""
     prompt = read_prompt(model, ids)
     check_room(model, prompt, max_new_tokens)
     if not isinstance(beams, int) or beams < 1:
@@ -52,7 +53,7 @@ def beam_search(
     cache = new_cache(model, beams, len(prompt) + max_new_tokens)
     device = model.norm.weight.device
     tokens = torch.tensor([prompt] * beams, device=device)  # (beams, T)
-    running = [[] for _ in range(beams)]
+    running: list[list[int]] = [[] for _ in range(beams)]
     sums = torch.full((beams, 1), NEVER, device=device)
     sums[0] = 0  # all beams are the same prompt yet: only the first one counts
     finished: list[Beam] = []
@@ -63,7 +64,7 @@ def beam_search(
             raise ValueError(f"{int(logits.isnan().sum())} of {logits.numel()} logits are nan")
         # So many that `beams` go on even if every beam's likeliest tokens are its stop ids.
         best = ahead.topk(min(beams * (1 + len(stop_ids)), len(ahead)))
-        going = []
+        going: list[tuple[float, int, int]] = []
         for rank, (total, index) in enumerate(zip(best.values.tolist(), best.indices.tolist())):
             parent, token = divmod(index, V)
             stopped = token in stop_ids

@@ -33,5 +33,6 @@ class Choice:
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """What is drawn from: (..., V) -> (..., V)."""
-        options = {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p}
-        return sampling.probabilities(logits, **options)
+        return sampling.probabilities(
+            logits, temperature=self.temperature, top_k=self.top_k, top_p=self.top_p
+        )

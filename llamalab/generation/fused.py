@@ -1,10 +1,10 @@
 """FusedDecoder: the model's step for one new token, the same numbers in fewer and cheaper calls.
 
 For a small model nearly all of a step's time is the cost of *calling* torch, and not the
-arithmetic: the model's plain step makes 87 operations a layer, a FusedDecoder 17. It copies the weights
-once into the form that one new token wants. What each trick saves, in microseconds a layer at the
-preset `tales`, batch 1, behind 100 tokens, measured once on two cores (`benchmarks/decoding.py`
-times the whole):
+arithmetic: the model's plain step makes 87 operations a layer, a FusedDecoder 17. It copies the
+weights once into the form that one new token wants. What each trick saves, in microseconds a layer
+at the preset `tales`, batch 1, behind 100 tokens, measured once on two cores
+(`benchmarks/decoding.py` times the whole):
 
     norms       2 x 9.2 -> 2 x 0.9   their weight is in the next matrix, their scale its factor
     wq, wk, wv     14.9 -> 2.9       one matrix for three
@@ -19,6 +19,7 @@ large models, whose time is the reading of weights, and whose copy would be felt
 """
 
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ OURS = {Llama, Embedding, Block, Attention, FeedForward, Norm, nn.Linear, nn.Mod
 
 
 def why_not(model: Llama) -> str | None:
-    """A sentence that says why this model must take the plain path; None if a FusedDecoder will do."""
+    """A sentence that says why this model must take the plain path; None if it need not."""
     modules, weights = list(model.modules()), list(model.parameters())
     if not {type(module) for module in modules} <= OURS or model.parts != Parts():
         return "it is not made of the package's own parts alone"
@@ -64,39 +65,39 @@ class FusedDecoder:
         self.model, self.padding, self.length = model, padding, 0
         self.max_seq_len, self.batch_size = max_seq_len, batch_size
         H, n_kv, D = config.n_heads, config.n_kv_heads, config.head_dim
-        like = {"dtype": model.norm.weight.dtype}
+        dtype = model.norm.weight.dtype
 
         self.embedding = model.tok_embeddings.weight.clone()
         self.blocks = [_fused(block, D) for block in model.layers]
         self.output = _columns(model.output.weight * model.norm.weight)  # (dim, V)
 
         # Keys and values in one tensor, laid out so that all that a step needs are views of it.
-        self.kv = torch.zeros(config.n_layers, 2, B, n_kv, max_seq_len, D, **like)
+        self.kv = torch.zeros(config.n_layers, 2, B, n_kv, max_seq_len, D, dtype=dtype)
         self.keys = self.kv[:, 0].flatten(1, 2).transpose(-1, -2)  # (L, B n_kv, D, S)
         self.values = self.kv[:, 1].flatten(1, 2)  # (L, B n_kv, S, D)
         self.columns = _complex(self.kv).permute(4, 0, 2, 1, 3, 5)  # (S, L, B, 2, n_kv, D/2)
         self.hidden = None  # what is added to the scores: -inf at the empty columns of each row
         if padding is not None:
             empty = torch.arange(max_seq_len) < padding.repeat_interleave(n_kv)[:, None]
-            self.hidden = torch.zeros(empty.shape, **like).masked_fill_(empty, float("-inf"))
+            self.hidden = torch.zeros(empty.shape, dtype=dtype).masked_fill_(empty, float("-inf"))
             self.hidden = self.hidden[:, None]  # (B n_kv, 1, S)
 
         # RoPE is the product of complex numbers: neighbours (a, b) are a + ib, and the turn is
         # cos + i sin. Values go along with the keys and are turned by nothing, 1 + 0i.
         cos, sin = model.rope.at(torch.arange(max_seq_len))  # (S, D/2)
-        turn = torch.complex(cos.to(**like), sin.to(**like))
+        turn = torch.complex(cos.to(dtype), sin.to(dtype))
         self.turns = torch.stack((turn, torch.ones_like(turn)), 1)[:, :, None]  # (S, 2, 1, D/2)
 
         # Buffers that every step writes anew, and views of them under other shapes.
-        self.x = torch.empty(B, config.dim, **like)  # the residual stream
-        self.qkv = torch.empty(B, (H + 2 * n_kv) * D, **like)
+        self.x = torch.empty(B, config.dim, dtype=dtype)  # the residual stream
+        self.qkv = torch.empty(B, (H + 2 * n_kv) * D, dtype=dtype)
         pairs = _complex(self.qkv.view(B, H + 2 * n_kv, D))  # (B, H + 2 n_kv, D/2)
         self.q_raw, self.kv_raw = pairs[:, :H], pairs[:, H:].unflatten(1, (2, n_kv))
-        self.q = torch.empty(B * n_kv, H // n_kv, D, **like)  # the queries of each KV head
+        self.q = torch.empty(B * n_kv, H // n_kv, D, dtype=dtype)  # the queries of each KV head
         self.q_turned = _complex(self.q.view(B, H, D))
         self.mixed = torch.empty_like(self.q)
         self.heads = self.mixed.view(B, H * D)
-        self.gates = torch.empty(B, 2 * config.hidden_dim, **like)
+        self.gates = torch.empty(B, 2 * config.hidden_dim, dtype=dtype)
         self.gate, self.up = self.gates.chunk(2, dim=-1)
 
     @torch.inference_mode()
@@ -113,6 +114,12 @@ class FusedDecoder:
         for column in tokens.unbind(1):
             logits = self._step(column)
         return logits
+
+    def rewind(self, length: int) -> None:
+        """Forget everything from position column `length` on. ValueError if there are less."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind to {length}: {self.length} positions are filled")
+        self.length = length
 
     def _prompt(self, tokens: torch.Tensor) -> torch.Tensor:
         """Through the model itself, whose cache is then copied."""
@@ -165,14 +172,14 @@ class FusedDecoder:
         return torch.mm(x * scale, matrix, out=out)
 
 
-def _fused(block: Block, head_dim: int) -> tuple[torch.Tensor, ...]:
+def _fused(block: Any, head_dim: int) -> tuple[torch.Tensor, ...]:
     """A block's seven matrices as four: those that read the same vector stand side by side. The
     weight of the norm before them, and attention's 1/sqrt(D), are multiplied in."""
     a, f = block.attention, block.feed_forward
     wqkv = torch.cat((a.wq.weight * head_dim**-0.5, a.wk.weight, a.wv.weight))
     w13 = torch.cat((f.w1.weight, f.w3.weight))
-    matrices = (wqkv * block.attention_norm.weight, a.wo.weight)
-    matrices += (w13 * block.ffn_norm.weight, f.w2.weight)
+    attention = (wqkv * block.attention_norm.weight, a.wo.weight)
+    matrices = (*attention, w13 * block.ffn_norm.weight, f.w2.weight)
     return tuple(_columns(matrix) for matrix in matrices)
 
 

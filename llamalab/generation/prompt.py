@@ -15,7 +15,8 @@ from llamalab.model import Llama
 def read_prompt(
     model: Llama, ids: Iterable[int] | torch.Tensor, name: str = "the prompt"
 ) -> list[int]:
-    """A list of ids of this model's vocabulary, from a list or a 1-D tensor; at least one."""
+    """A list of ids of this model's vocabulary, from a list or a 1-D tensor; at least one.
+    ValueError, which calls it `name`, for anything else."""
     shape = tuple(getattr(ids, "shape", (0,)))
     if len(shape) != 1:
         raise ValueError(f"{name} must be one row of ids; its shape is {shape}")

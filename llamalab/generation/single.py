@@ -1,17 +1,19 @@
 """generate: one prompt, one token after another.
 
 Each step asks the model for the logits behind the text so far, chooses one id and puts it there.
-A KV cache makes a step cost one position, whatever stands before it. A stop id ends the text and
-is not part of it. What is wrong with the options is said at the call, not at the first token.
+A KV cache makes a step cost one position, whatever stands before it. Several texts after one prompt
+begin from the same logits: the prompt is read once. A stop id ends the text and is not
+part of it. What is wrong with the options is said at the call, not at the first token.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 
 from llamalab.generation.choice import Choice
 from llamalab.generation.prompt import check_room, read_prompt
-from llamalab.generation.steps import next_logits
+from llamalab.generation.steps import Step, next_logits
 from llamalab.model import Llama
 
 
@@ -32,29 +34,63 @@ def generate(
     temperature 0 is greedy. `generator` lives on the model's device; the same seed gives the same
     ids. ValueError for options out of range, an empty prompt, and more than the context holds.
     """
-    prompt = read_prompt(model, ids)
-    check_room(model, prompt, max_new_tokens)
-    choice = Choice(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        generator=generator,
-    )
-    return _stream(model, prompt, max_new_tokens, choice, frozenset(stop_ids))
+    options: dict[str, Any] = {
+        "temperature": temperature, "top_k": top_k, "top_p": top_p, "stop_ids": stop_ids,
+        "repetition_penalty": repetition_penalty, "generator": generator,
+    }  # fmt: skip
+    return next(generate_samples(model, ids, max_new_tokens, 1, **options))
+
+
+def generate_samples(
+    model: Llama,
+    ids: Iterable[int] | torch.Tensor,
+    max_new_tokens: int,
+    samples: int,
+    *,
+    stop_ids: Iterable[int] = (),
+    **choice: Any,
+) -> Iterator[Iterator[int]]:
+    """`samples` texts after one prompt: streams as of `generate`, with its options and errors.
+    The prompt is read once, so a stream ends where the next one begins. ValueError, too, for less
+    than one of them."""
+    if samples < 1:
+        raise ValueError(f"samples={samples} must be at least 1")
+    prompt = _Prompt(model, read_prompt(model, ids), max_new_tokens)
+    chosen, ends = Choice(**choice), frozenset(stop_ids)
+    return (_stream(prompt, chosen, ends) for _ in range(samples))
+
+
+class _Prompt:
+    """A prompt, and the logits behind it, which are worked out when they are first asked for."""
+
+    def __init__(self, model: Llama, ids: list[int], max_new_tokens: int):
+        check_room(model, ids, max_new_tokens)
+        self.model, self.ids, self.room = model, ids, max_new_tokens
+        self.step: Step | None = None
+
+    def read(self, tokens: torch.Tensor) -> tuple[Step, torch.Tensor]:
+        """tokens (1, T) -> the step, at the prompt's end, and the logits (1, V) there."""
+        if self.step is None:
+            self.step = next_logits(self.model, 1, len(self.ids), self.room)
+            self.logits = self.step(tokens)
+        self.step.rewind(len(self.ids))
+        return self.step, self.logits
 
 
 @torch.inference_mode()  # on a generator: it holds while a token is computed, not while one reads
-def _stream(model, prompt, max_new_tokens, choice, stop_ids) -> Iterator[int]:
-    device, length = model.norm.weight.device, len(prompt)
-    text = torch.zeros(1, length + max_new_tokens, dtype=torch.long, device=device)
-    text[0, :length] = torch.tensor(prompt)
-    step = next_logits(model, 1, length, max_new_tokens)
-    tokens = text[:, :length]  # (1, T)
-    for end in range(length, length + max_new_tokens):
-        tokens = choice(step(tokens), text[:, :end])[:, None]  # (1, 1)
+def _stream(prompt: _Prompt, choice: Choice, stop_ids: frozenset[int]) -> Iterator[int]:
+    device, length = prompt.model.norm.weight.device, len(prompt.ids)
+    if prompt.room == 0:
+        return
+    text = torch.zeros(1, length + prompt.room, dtype=torch.long, device=device)
+    text[0, :length] = torch.tensor(prompt.ids)
+    step, logits = prompt.read(text[:, :length])
+    for end in range(length, length + prompt.room):
+        tokens = choice(logits, text[:, :end])[:, None]  # (1, 1)
         chosen = int(tokens)
         if chosen in stop_ids:
             return
         yield chosen
         text[:, end : end + 1] = tokens
+        if end + 1 < length + prompt.room:
+            logits = step(tokens)

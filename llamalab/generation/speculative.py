@@ -8,10 +8,11 @@ whatever the draft is: a token that q likes too much is refused as often as it i
 and what p likes more than q is made up for by the second draw. A good draft only saves time. If
 all guesses are accepted, the target's pass has one more distribution to give a token from.
 Source: Leviathan et al. 2023, Algorithm 1; Chen et al. 2023. Left out on purpose: batches,
-repetition penalty (it would change p with every guess), and the FusedDecoder: a pass checks many tokens.
+repetition penalty (it would change p with every guess), and
+the FusedDecoder: a pass checks many tokens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import torch
 
@@ -25,7 +26,8 @@ from llamalab.model import Llama
 def accept_or_resample(
     p: torch.Tensor, q: torch.Tensor, guess: int, generator: torch.Generator | None = None
 ) -> tuple[int, bool]:
-    """p, q (V,) probabilities, `guess` an id drawn from q -> (id, was the guess accepted)."""
+    """p, q (V,) probabilities, `guess` an id drawn from q -> (id, was the guess accepted).
+    ValueError for distributions of two shapes, and for a guess that q cannot have made."""
     if p.shape != q.shape or p.ndim != 1:
         raise ValueError(f"p and q must both be (V,); they are {tuple(p.shape)}, {tuple(q.shape)}")
     if not q[guess] > 0:
@@ -58,7 +60,7 @@ class Speculation:
         self._ids.close()
 
     @torch.inference_mode()
-    def _stream(self, *, max_new_tokens, guesses, stop_ids) -> Iterator[int]:
+    def _stream(self, *, max_new_tokens, guesses, stop_ids) -> Generator[int, None, None]:
         end = len(self._text) + max_new_tokens
         target_cache, draft_cache = (
             new_cache(model, 1, end) for model in (self._target, self._draft)
@@ -79,7 +81,8 @@ class Speculation:
 
     def _guess(self, cache, n: int) -> tuple[list[int], list[torch.Tensor]]:
         """n ids, and the distributions (V,) that they were drawn from."""
-        guessed, q = [], []
+        guessed: list[int] = []
+        q: list[torch.Tensor] = []
         for _ in range(n):
             q.append(self._distributions(self._draft, cache, guessed, 1)[0])
             guessed.append(int(sampling.draw(q[-1], self._choice.generator)))
@@ -119,7 +122,7 @@ def speculate(
 ) -> Speculation:
     """`generate` with a draft model that guesses ahead: ids from the same distribution; greedy,
     the same ids. The draft may differ in all sizes but the vocabulary, whose pieces must be the
-    same. Options and errors as in `generate`."""
+    same. Options and errors as in `generate`. ValueError for two vocabularies."""
     if model.config.vocab_size != draft.config.vocab_size:
         raise ValueError(
             f"model and draft must share one tokenizer; their vocabularies hold "

@@ -4,7 +4,7 @@ Both are called alike, first with the prompt and then with one token after anoth
 the same numbers to float rounding; which one it was cannot be seen from outside, but for the time.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import torch
 
@@ -15,22 +15,36 @@ from llamalab.model import Llama
 SHORT = 16  # new tokens: for fewer, making a FusedDecoder may cost more than it saves
 
 
+class Step(Protocol):
+    """step(tokens (B, T)) -> logits (B, V) behind them: first the prompt, then token after token;
+    `rewind` goes back to where `length` positions were filled."""
+
+    def __call__(self, tokens: torch.Tensor) -> torch.Tensor: ...
+    def rewind(self, length: int) -> None: ...
+
+
+class PlainStep:
+    """The model itself, with a KV cache."""
+
+    def __init__(self, model: Llama, cache: KVCache):
+        self.model, self.cache, self.rewind = model, cache, cache.rewind
+
+    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.model(tokens, self.cache)[:, -1]
+
+
 def next_logits(
     model: Llama,
     batch_size: int,
     prompt_length: int,
     max_new_tokens: int,
     padding: torch.Tensor | None = None,
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """step(tokens (B, T)) -> logits (B, V) behind them: first the prompt, then token after token.
-
-    A FusedDecoder where one fits and pays, else the model with a KV cache.
-    """
+) -> Step:
+    """A FusedDecoder where one fits and pays, else the model with a KV cache."""
     room = prompt_length + max_new_tokens
     if max_new_tokens >= SHORT and why_not(model) is None:
         return FusedDecoder(model, batch_size, room, padding=padding)
-    cache = new_cache(model, batch_size, room, padding=padding)
-    return lambda tokens: model(tokens, cache)[:, -1]
+    return PlainStep(model, new_cache(model, batch_size, room, padding=padding))
 
 
 def new_cache(model: Llama, batch_size: int, room: int, **options) -> KVCache:

@@ -11,5 +11,5 @@ from llamalab.layers.kv_cache import KVCache
 from llamalab.layers.norm import layer_norm, rms_norm
 from llamalab.layers.rope import RopeTable, apply_rope, rope_table
 
-__all__ = ["KVCache", "RopeTable", "apply_rope", "attention", "attention_slowly", "causal_mask", "embed",
-           "layer_norm", "rms_norm", "rope_table", "swiglu"]  # fmt: skip
+__all__ = ["KVCache", "RopeTable", "apply_rope", "attention", "attention_slowly", "causal_mask",
+           "embed", "layer_norm", "rms_norm", "rope_table", "swiglu"]  # fmt: skip

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 
 def swiglu(x: torch.Tensor, w1: torch.Tensor, w2: torch.Tensor, w3: torch.Tensor) -> torch.Tensor:
-    """x (..., D), w1 and w3 (hidden, D), w2 (D, hidden) -> (..., D)."""
+    """x (..., D), w1 and w3 (hidden, D), w2 (D, hidden) -> (..., D). ValueError for shapes that do
+    not fit."""
     if w1.shape != w3.shape or w2.shape != w1.shape[::-1] or x.shape[-1] != w1.shape[1]:
         raise ValueError(
             f"x {tuple(x.shape)} needs w1 and w3 (hidden, {x.shape[-1]}) and w2 "

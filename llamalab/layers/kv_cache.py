@@ -26,7 +26,8 @@ class KVCache:
         device: torch.device | str = "cpu",
     ):
         """max_seq_len: the config's if None. padding: (B,) empty columns on the left of each
-        row, at most all but one of the first prompt's columns."""
+        row, at most all but one of the first prompt's columns. ValueError for sizes below 1, and
+        for a padding of another shape."""
         size = config.max_seq_len if max_seq_len is None else max_seq_len
         if size < 1 or batch_size < 1:
             raise ValueError(f"max_seq_len={size} and batch_size={batch_size} must be at least 1")
@@ -80,7 +81,7 @@ class KVCache:
         self.length += new
 
     def rewind(self, length: int) -> None:
-        """Forget everything from position column `length` on."""
+        """Forget everything from position column `length` on. ValueError if fewer are filled."""
         if not 0 <= length <= self.length:
             raise ValueError(f"cannot rewind to {length}: {self.length} positions are filled")
         self.length = length

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,7 +58,7 @@ class Fastest:
     @property
     def threads(self) -> int | None:
         """The number of threads that was fastest; None if there was nothing to choose."""
-        return min(self.by_threads, key=self.by_threads.get, default=None)
+        return min(self.by_threads, key=self.by_threads.__getitem__, default=None)
 
     def gain(self, setting: Setting) -> float:
         """How many times as fast as torch's plain float32."""
@@ -108,7 +109,7 @@ def fastest(
     with _leaving_no_trace(model, trial.device):
         by_threads = _by_threads(trial, threads, turns)
         if by_threads:
-            torch.set_num_threads(min(by_threads, key=by_threads.get))
+            torch.set_num_threads(min(by_threads, key=by_threads.__getitem__))
         left = [PLAIN]
         plain = trial.row(PLAIN)
         for way in settings(trial.device, exact=exact, compile=compile)[1:]:
@@ -119,7 +120,7 @@ def fastest(
     allowed = AGREES * abs(expected)
     right = [w for w in left if w == PLAIN or abs(tried[0][w][1] - expected) <= allowed]
     seconds = {way: min(turn[way][0] for turn in tried) for way in right}
-    return Fastest(min(seconds, key=seconds.get), seconds, by_threads)
+    return Fastest(min(seconds, key=seconds.__getitem__), seconds, by_threads)
 
 
 class _Trial:
@@ -129,7 +130,7 @@ class _Trial:
         self.model, self.device = model, next(model.parameters()).device
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         self.inputs, self.targets = (ids.to(self.device) for ids in shift(tokens))
-        self.compiled = torch.compile(model) if compile else None
+        self.compiled: Any = torch.compile(model) if compile else None
 
     def step(self, way: Setting, rows: int | None = None):
         """Seconds, loss and gradients; inf, nan and none if it cannot be done."""

@@ -14,6 +14,7 @@ import contextlib
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -72,7 +73,7 @@ def save(
     return path
 
 
-def restore(path: Path, model: nn.Module, state: TrainState) -> dict:
+def restore(path: Path, model: Any, state: TrainState) -> dict:
     """Put a checkpoint into a model and a state of the same shape; its notes. Call it before the
     model is spread over processes; `restore_optimizer` comes after. ValueError names what is
     wrong with a file."""
@@ -87,7 +88,8 @@ def restore(path: Path, model: nn.Module, state: TrainState) -> dict:
 
 
 def restore_optimizer(path: Path, model: nn.Module, state: TrainState) -> None:
-    """The optimizer's averages and torch's random state, into a model that may be spread."""
+    """The optimizer's averages and torch's random state, into a model that may be spread.
+    ValueError names what is wrong with the file."""
     file = Path(path) / "optimizer.safetensors"
     try:
         stored = {name: tensor.clone() for name, tensor in load_file(file).items()}
@@ -114,7 +116,7 @@ def restore_optimizer(path: Path, model: nn.Module, state: TrainState) -> None:
     state.optimizer.load_state_dict(held)
 
 
-def full_model(model: nn.Module) -> Llama:
+def full_model(model: Any) -> Llama:
     """The whole model on process 0, gathered from all if it is spread; every process has to ask."""
     model = distributed.unwrap(model)
     if not any(hasattr(weight, "full_tensor") for weight in model.parameters()):
@@ -139,9 +141,8 @@ def _averages(model: nn.Module, state: TrainState) -> dict[str, torch.Tensor]:
     for name, weight in _trained(model, state).items():
         known = state.optimizer.state.get(weight) or {"step": torch.zeros(())}
         for kind in AVERAGES:
-            tensor = distributed.full_tensor(
-                known[kind] if kind in known else torch.zeros_like(weight)
-            )
+            own = known[kind] if kind in known else torch.zeros_like(weight)
+            tensor = distributed.full_tensor(own)
             if distributed.rank() == 0:
                 found[f"{kind}.{name}"] = tensor.cpu().contiguous()
     return found

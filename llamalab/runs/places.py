@@ -27,8 +27,13 @@ def all_whole(folder: Path) -> list[Path]:
     """The whole checkpoints, oldest first."""
     folder = Path(folder)
     found = folder.iterdir() if folder.is_dir() else ()
-    whole = [p for p in found if NAME.fullmatch(p.name) and (p / "training.json").is_file()]
-    return sorted(whole, key=lambda p: (int(NAME.fullmatch(p.name)[1]), p.suffix != ".old"))
+    named = ((NAME.fullmatch(path.name), path) for path in found)
+    whole = [(int(m[1]), p.suffix != ".old", p) for m, p in named if m and _is_whole(p)]
+    return [path for *_, path in sorted(whole)]
+
+
+def _is_whole(path: Path) -> bool:
+    return (path / "training.json").is_file()
 
 
 @contextlib.contextmanager

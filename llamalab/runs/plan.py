@@ -58,8 +58,8 @@ def read_plan(out: Path) -> tuple[LlamaConfig, Plan, int]:
         raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")
     held = read_json(path)
     try:
-        plan = dict(held["plan"])
-        plan = Plan(**plan | {"train": TrainConfig(**plan["train"])})
+        asked = dict(held["plan"])
+        plan = Plan(**asked | {"train": TrainConfig(**asked["train"])})
         if type(cut := held["cut"]) is not int or cut < 1:
             raise ValueError(f"cut={cut!r} must be a whole number of at least 1")
         return LlamaConfig(**held["model"]), plan, cut

@@ -16,6 +16,7 @@ pass of attention by hand, torch.compile on top.
 
 import contextlib
 import functools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -166,7 +167,7 @@ class _Instead(TorchFunctionMode):
         return self.table.get(function, function)(*args, **(kwargs or {}))
 
 
-MATMULS = {
+MATMULS: dict[str, dict[Callable, Callable]] = {
     "torch": {},
     "blocks": {F.scaled_dot_product_attention: attention},
     "onednn": {F.scaled_dot_product_attention: attention, F.linear: linear},

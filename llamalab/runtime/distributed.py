@@ -11,6 +11,7 @@ function here does nothing. Left out on purpose: tensor and pipeline parallelism
 import contextlib
 import os
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -85,9 +86,10 @@ def wrap(model: nn.Module, mode: str) -> nn.Module:
             ) from None
         from torch.distributed._composable.fsdp import fully_shard
     mesh = dist.init_device_mesh(device.type, (world_size(),))
-    for layer in model.layers:
+    for layer in model.get_submodule("layers").children():
         fully_shard(layer, mesh=mesh)
-    return fully_shard(model, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    return model
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -97,8 +99,8 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 def reshard(model: nn.Module) -> None:
     """Part the weights again that FSDP2 leaves whole after a forward without a backward."""
-    if hasattr(model, "reshard"):
-        model.reshard()
+    if callable(part := getattr(model, "reshard", None)):
+        part()
 
 
 def full_tensor(tensor: torch.Tensor) -> torch.Tensor:
@@ -107,7 +109,7 @@ def full_tensor(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
-def shard_like(tensor: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def shard_like(tensor: torch.Tensor, weight: Any) -> torch.Tensor:
     """A whole tensor, spread over the processes (or not) as `weight` is."""
     tensor = tensor.to(weight.device)
     if not hasattr(weight, "full_tensor"):

@@ -68,7 +68,7 @@ class _AttentionHalf(torch.autograd.Function):
         k = _turned(_pairs(heads)[:, :, H : H + G].transpose(1, 2), turn).view(B * G, T, D)
         v = heads[:, :, H + G :].transpose(1, 2).reshape(B * G, T, D)
         mixed = x.new_empty(B, T, G, H // G, D)
-        kept = []
+        kept: list[torch.Tensor] = []
         for a, b in _blocks(T):
             asking = _turned(q[:, :, :, a:b], turn[a:b]).view(B * G, -1, D)  # (B G, R (b-a), D)
             scores = torch.bmm(asking, k[:, :b].transpose(1, 2))  # (B G, R (b-a), b)
@@ -128,7 +128,8 @@ class _FeedForwardHalf(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, norm, w1, w2, w3, eps, by):
         w = torch.cat((w1, w3)).mul_(norm)  # (2 hidden, dim)
-        out, kept = [], []
+        out: list[torch.Tensor] = []
+        kept: list[torch.Tensor] = []
         for rows in x.reshape(-1, x.shape[-1]).split(ROWS):
             n, scale = _normed(rows, eps)
             both = by.nt(n, w)  # (rows, 2 hidden)

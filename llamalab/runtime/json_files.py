@@ -8,6 +8,7 @@ import json
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from .files import atomic_write, brief, require_file
 
@@ -59,13 +60,13 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return self.values.get(key) is not None  # null is the same as absent
 
-    def whole(self, key: str, default: int | None = ..., least: int = 1) -> int | None:
+    def whole(self, key: str, default: Any = ..., least: int = 1) -> Any:
         value = self._get(key, default)
         if value is default or (type(value) is int and least <= value < 2**63):
             return value
         raise self.wrong(key, f"must be a whole number of at least {least}")
 
-    def number(self, key: str, default: float | None = ...) -> float | None:
+    def number(self, key: str, default: Any = ...) -> Any:
         value = self._get(key, default)
         if value is default:
             return value

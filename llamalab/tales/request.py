@@ -40,6 +40,7 @@ class Request:
     ending: str | None = None  # "happy" or "sad"
 
     def __post_init__(self):
+        """ValueError for a request that no tale can follow."""
         if self.ending not in ENDINGS:
             raise ValueError(f'ending must be "happy", "sad" or None, got {self.ending!r}')
         if self.place is not None and self.place not in AT:

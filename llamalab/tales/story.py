@@ -50,7 +50,8 @@ def is_held_out(hero: str, noun: str, plot: str, place: str, adjective: str) -> 
 
 
 def tell(number: int, *, held_out: bool = False, seed: int = 0) -> Story:
-    """Story `number` of the set: training by default, validation with held_out=True."""
+    """Story `number` of the set: training by default, validation with held_out=True. ValueError for
+    a number below 0."""
     if number < 0 or seed < 0:
         raise ValueError(f"number and seed must be 0 or more, got number={number}, seed={seed}")
     source = random.Random((seed * 2 + bool(held_out)) * 2**64 + number).random
@@ -152,21 +153,23 @@ def _clause(sentence: str) -> str:
 
 def _opening(plot: Plot, draw: Callable[[int], int]) -> tuple[list, bool]:
     """The opening's scenes, as (role, variants), and whether it has named a time."""
+    ways: list[tuple[list, int]]
     if plot.owns:
-        scenes, timed = [
+        ways = [
             ([("hero", openings.HERO), ("thing", openings.THING), ("friend", openings.FRIEND)], 0),
             ([("hero", openings.OWNER_FIRST), ("friend", openings.FRIEND)], 0),
             ([("hero", openings.PAIR_FIRST), ("thing", openings.THING)], 0),
             ([("hero", openings.DAY_OWNER), ("friend", openings.FRIEND)], 1),
             *[([("hero", openings.QUICK_OWNER)], 0)] * 4,
-        ][draw(8)]
+        ]
     else:
-        scenes, timed = [
+        ways = [
             ([("hero", openings.HERO), ("friend", openings.FRIEND)], 0),
             ([("hero", openings.PAIR_FIRST)], 0),
             ([("hero", openings.DAY_PAIR)], 1),
             *[([("hero", openings.QUICK_PAIR)], 0)] * 3,
-        ][draw(6)]
+        ]
+    scenes, timed = ways[draw(len(ways))]
     return scenes, bool(timed)
 
 
@@ -179,7 +182,7 @@ def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -
         slots |= {"who": cast["hero"].name, "whose": f"{cast['hero'].name}'s"}
     moment = openings.LATER if timed else openings.ONE_DAY
     slots["one_day"] = render(moment[draw(len(moment))], slots, draw)
-    go = openings.GO_WITH if plot.owns else openings.GO
+    go: tuple[str, ...] = openings.GO_WITH if plot.owns else openings.GO
     closing = openings.HAPPY if way.happy else openings.SAD
     last = []
     if plot.owns and plot.name != "sharing" and scenes[-1][0] == "friend" and draw(3) == 0:

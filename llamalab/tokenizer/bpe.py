@@ -14,12 +14,11 @@ Source: Sennrich et al. 2016 for BPE, Kudo & Richardson 2018 for SentencePiece.
 from __future__ import annotations
 
 import codecs
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
-SPACE = "▁"  # U+2581, how a space is written inside pieces
+from .text import SPACE
 
 BYTE_PIECES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 BYTE_OF = {piece: byte for byte, piece in enumerate(BYTE_PIECES)}
@@ -27,7 +26,14 @@ BYTE_OF = {piece: byte for byte, piece in enumerate(BYTE_PIECES)}
 # One U+FFFD for every byte that is no UTF-8, as SentencePiece does.  Python's own "replace" would
 # give one for a whole broken run: b"\xe2\x96" is two marks here and one there.
 BYTE_BY_BYTE = "llamalab.byte_by_byte"
-codecs.register_error(BYTE_BY_BYTE, lambda error: ("\ufffd", error.start + 1))
+
+
+def _one_mark(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "\ufffd", error.start + 1
+
+
+codecs.register_error(BYTE_BY_BYTE, _one_mark)
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -66,7 +72,7 @@ def merge_pair(symbols: Sequence[str], pair: tuple[str, str]) -> Sequence[str]:
         else:
             merged.append(symbols[i])
             i += 1
-    return type(symbols)(merged)
+    return tuple(merged) if isinstance(symbols, tuple) else merged
 
 
 # --- encoding -------------------------------------------------------------------------------------
@@ -183,24 +189,3 @@ def decode_pieces(pieces: Sequence[str]) -> str:
     if pieces and pieces[0].startswith(SPACE):
         text = text[1:]
     return text.replace(SPACE, " ")
-
-
-# --- text -----------------------------------------------------------------------------------------
-
-
-def check_text(text: str, start: int = 0) -> str:
-    """`text` itself, if it is a string that UTF-8 can write; positions are counted from `start`."""
-    if not isinstance(text, str):
-        raise TypeError(f"a text must be a str, not {type(text).__name__}: {text!r:.60}")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"the text has a lone surrogate, U+{ord(text[error.start]):04X}, at position "
-            f"{start + error.start}: half of a character, which UTF-8 cannot write"
-        ) from None
-    return text
-
-
-# A segment runs up to the next ▁ that follows something else: "▁▁to", "▁be".
-segments = re.compile(f"{SPACE}+[^{SPACE}]*|[^{SPACE}]+").findall

@@ -11,12 +11,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any
 
 from google.protobuf.message import Message
 
-from .bpe import BYTE_BY_BYTE, BYTE_OF, SPACE
+from .bpe import BYTE_BY_BYTE, BYTE_OF
 from .sentencepiece.model_file import BYTE, CONTROL, UNKNOWN
 from .sentencepiece.normalizer import Normalizer
+from .text import SPACE
 
 
 class PieceDecoder:
@@ -106,7 +108,7 @@ def _decode(data: bytes) -> str:
     return data.decode("utf-8", BYTE_BY_BYTE)
 
 
-def _integer(value: object) -> int:
+def _integer(value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError(f"an id must be an integer, not a bool: {value}")
     try:

@@ -14,9 +14,10 @@ from itertools import chain
 
 from google.protobuf.message import Message
 
-from .bpe import SPACE, byte_fallback, merge_by_score, merge_steps, segments
+from .bpe import byte_fallback, merge_by_score, merge_steps
 from .sentencepiece.model_file import NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 from .sentencepiece.normalizer import Normalizer
+from .text import SPACE, segments
 
 # In front of a user-defined symbol this marks it as whole: a lone surrogate stands in no piece, so
 # whatever such a symbol is joined with is not in the vocabulary, and it never merges.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .bpe import check_text
+from .text import check_text
 
 
 def blocks(chunks: Iterable[str]) -> Iterator[tuple[str, bool, bool]]:

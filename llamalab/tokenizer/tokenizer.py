@@ -13,11 +13,11 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from . import trainer
-from .bpe import check_text
 from .decoder import PieceDecoder
 from .encoder import Encoder
 from .sentencepiece.model_file import CONTROL, UNKNOWN, parse_model, write_model
 from .stream import blocks
+from .text import check_text
 
 
 class BPETokenizer:
@@ -69,7 +69,8 @@ class BPETokenizer:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, source: str = "the model") -> BPETokenizer:
-        """Read what a .model file holds; `source` names it in error messages."""
+        """Read what a .model file holds; `source` names it in error messages. ValueError for a
+        model that cannot be used."""
         model = parse_model(data, source)
         try:
             return cls(model)
@@ -95,6 +96,7 @@ class BPETokenizer:
         return len(self._pieces)
 
     def id_to_piece(self, i: int) -> str:
+        """ValueError for a number that is no id."""
         if not 0 <= i < len(self._pieces):
             raise ValueError(f"id {i} is not in the vocabulary of {len(self._pieces)} pieces")
         return self._pieces[i]

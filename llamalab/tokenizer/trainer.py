@@ -2,25 +2,23 @@
 
     id 0 <unk> · 1 <s> · 2 </s> · 3 to 258 the 256 bytes · then merges · then single characters
     score of piece i >= 259 is -(i - 259), the earlier the higher; pieces of ▁ alone get -1e9
-Every line is a sentence of its own with a ▁ in front; each step merges the most frequent pair.
-Ties: the higher count, then the shorter piece, then the order of code points, then the shorter
-left half.  Nothing depends on the order of a dict, so the result is the same on every machine.
-A piece may be known from another split already ("aa"+"a", "a"+"aa"): such a pair is left unmerged.
+Every line is a sentence of its own with a ▁ in front; each step merges the most frequent pair
+(`merges`).
 Source: SentencePiece's BPE trainer with the settings that Llama 2's tokenizer.model records.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
-from heapq import heapify, heappop, heappush
 
 from google.protobuf.message import Message
 
-from .bpe import BYTE_PIECES, SPACE, check_text, segments
+from .bpe import BYTE_PIECES
+from .merges import learn_merges
 from .sentencepiece.model_file import BPE, BYTE, CONTROL, NORMAL, UNKNOWN, ModelProto
-from .sentencepiece.scripts import is_allowed
+from .text import SPACE, check_text, segments
 
 SPECIALS = (("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL))
 FIRST_MERGE = len(SPECIALS) + len(BYTE_PIECES)  # 259
@@ -39,7 +37,8 @@ def train(
 
     `texts` is one string or any iterable of strings, which is read once and never held in memory.
     Characters that are rarer than the coverage asks for get no piece of their own.  If the text
-    runs out of pairs first, the vocabulary is smaller and a warning says so.
+    runs out of pairs first, the vocabulary is smaller and a warning says so.  ValueError for a text
+    that is empty or has more characters than `vocab_size` leaves room for; TypeError for no text.
     """
     if max_piece_length < 1:
         raise ValueError(f"max_piece_length={max_piece_length} must be at least 1")
@@ -62,7 +61,8 @@ def train(
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
-    """How often each word occurs, a word being a run of ▁ with what follows it."""
+    """How often each word occurs, a word being a run of ▁ with what follows it.  ValueError if
+    there is none."""
     words: Counter[str] = Counter()
     for text in [texts] if isinstance(texts, str) else texts:
         for line in check_text(text).split("\n"):
@@ -75,7 +75,8 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 
 
 def choose_characters(words: Counter[str], coverage: float) -> list[str]:
-    """The most frequent characters that make up `coverage` of the text, most frequent first."""
+    """The most frequent characters that make up `coverage` of the text, most frequent first.
+    ValueError for a coverage outside 0 to 1."""
     if not 0 < coverage <= 1:
         raise ValueError(f"character_coverage={coverage} must be above 0 and at most 1")
     counts: Counter[str] = Counter()
@@ -91,92 +92,6 @@ def choose_characters(words: Counter[str], coverage: float) -> list[str]:
         covered += count
         chosen.append(character)
     return chosen
-
-
-def learn_merges(
-    words: Counter[str], characters: set[str], n_merges: int, max_piece_length: int
-) -> list[str]:
-    """The pieces of up to `n_merges` merges, in the order in which they were made.
-
-    All words lie in one row of symbols with links to both neighbours; every pair knows where it
-    stands, so a merge touches only its own places.
-    """
-    symbols: list[str] = []
-    weights: list[int] = []  # how often the word at this place occurs
-    before: list[int] = []
-    after: list[int] = []
-    for word, weight in sorted(words.items()):
-        linked = False
-        for character in word:
-            if character not in characters:
-                linked = False  # a rare character: nothing merges with it or across it
-                continue
-            place = len(symbols)
-            symbols.append(character)
-            weights.append(weight)
-            before.append(place - 1 if linked else -1)
-            after.append(-1)
-            if linked:
-                after[place - 1] = place
-            linked = True
-
-    counts: Counter[tuple[str, str]] = Counter()
-    places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)  # of the left symbol
-    for right, left in enumerate(before):
-        if left >= 0:
-            pair = symbols[left], symbols[right]
-            counts[pair] += weights[left]
-            places[pair].append(left)
-
-    def entry(pair: tuple[str, str]) -> tuple[int, int, str, int, tuple[str, str]]:
-        """Sorted by the tie rule; the smallest comes out of the queue first."""
-        piece = pair[0] + pair[1]
-        return -counts[pair], len(piece), piece, len(pair[0]), pair
-
-    def may_merge(pair: tuple[str, str]) -> bool:
-        piece = pair[0] + pair[1]
-        return len(piece) <= max_piece_length and is_allowed(piece)
-
-    queue = [entry(pair) for pair in counts if may_merge(pair)]
-    heapify(queue)
-    merges: dict[str, None] = {}  # an ordered set
-    while queue and len(merges) < n_merges:
-        count, _, piece, _, pair = heappop(queue)
-        if piece in merges or not counts[pair]:
-            continue
-        if -count != counts[pair]:
-            # Other merges have eaten into this pair.  A count only ever falls once it is in the
-            # queue, so an outdated entry comes out too early, never too late: put it back.
-            heappush(queue, entry(pair))
-            continue
-        merges[piece] = None
-        a, b = pair
-        changed: set[tuple[str, str]] = set()
-        for left in sorted(places.pop(pair)):  # from left to right: "aaa" gives "aa", "a"
-            right = after[left]
-            if symbols[left] != a or right < 0 or symbols[right] != b:
-                continue  # merged with something else since
-            weight, previous, following = weights[left], before[left], after[right]
-            if previous >= 0:
-                counts[symbols[previous], a] -= weight
-                new = symbols[previous], piece
-                counts[new] += weight
-                places[new].append(previous)
-                changed.add(new)
-            if following >= 0:
-                counts[b, symbols[following]] -= weight
-                new = piece, symbols[following]
-                counts[new] += weight
-                places[new].append(left)
-                changed.add(new)
-                before[following] = left
-            symbols[left], symbols[right] = piece, ""
-            after[left] = following
-        del counts[pair]
-        for new in changed:
-            if counts[new] and may_merge(new):
-                heappush(queue, entry(new))
-    return list(merges)
 
 
 def _model(pieces: list[str], character_coverage: float, max_piece_length: int) -> Message:

@@ -59,7 +59,8 @@ def write_tokens(
 
 
 def read_tokens(path: str | os.PathLike) -> np.ndarray:
-    """The row of ids, mapped into memory. ValueError if the file is cut short or another thing."""
+    """The row of ids, mapped into memory. ValueError if the file is cut short or another thing.
+    FileNotFoundError if there is none."""
     try:
         tokens = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
@@ -125,7 +126,7 @@ class Batches:
         self.windows = len(self.starts)
         self.tokens, self.batch_size, self.seq_len, self.seed = tokens, batch_size, seq_len, seed
         self.position = 0
-        self._epoch, self._order = -1, None
+        self._epoch, self._order = -1, torch.empty(0)
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         return self

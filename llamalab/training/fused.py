@@ -7,6 +7,7 @@ is asked at every call and for each half of each block, so a part that is set la
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,6 +33,8 @@ def in_fewer_passes(model: nn.Module, matmul: str) -> nn.Module:
 class _InFewerPasses(nn.Module):
     """A block, by a shorter road where there is one."""
 
+    block: Any  # a Block, or what stands in its place
+
     def __init__(self, block: nn.Module, by: fused_layers.Products):
         super().__init__()
         self.block, self.by = block, by
@@ -45,17 +48,17 @@ class _InFewerPasses(nn.Module):
         causal = mask is None and cache is None
         if causal and _attention_is_ours(before, a) and _weights_of_all_pairs(x, a) <= KEPT:
             turn = torch.complex(cos.to(x.dtype), sin.to(x.dtype))
-            matrices = (m.weight for m in (a.wq, a.wk, a.wv, a.wo))
-            x = fused_layers.attention_half(x, before.weight, *matrices, turn, before.eps, by)
+            qkvo = a.wq.weight, a.wk.weight, a.wv.weight, a.wo.weight
+            x = fused_layers.attention_half(x, before.weight, *qkvo, turn, before.eps, by)
         else:
             x = x + a(before(x), cos, sin, mask, cache)
         if _feed_forward_is_ours(between, f):
-            matrices = (m.weight for m in (f.w1, f.w2, f.w3))
-            return fused_layers.feed_forward_half(x, between.weight, *matrices, between.eps, by)
+            w123 = f.w1.weight, f.w2.weight, f.w3.weight
+            return fused_layers.feed_forward_half(x, between.weight, *w123, between.eps, by)
         return x + f(between(x))
 
 
-def _attention_is_ours(norm: nn.Module, attention: nn.Module) -> bool:
+def _attention_is_ours(norm: Any, attention: Any) -> bool:
     return (
         _norm_is_ours(norm)
         and _plain(attention, Attention)
@@ -65,7 +68,7 @@ def _attention_is_ours(norm: nn.Module, attention: nn.Module) -> bool:
     )
 
 
-def _feed_forward_is_ours(norm: nn.Module, feed_forward: nn.Module) -> bool:
+def _feed_forward_is_ours(norm: Any, feed_forward: Any) -> bool:
     return (
         _norm_is_ours(norm)
         and _plain(feed_forward, FeedForward)
@@ -99,7 +102,7 @@ def _fits(x: torch.Tensor, block: nn.Module) -> bool:
     )
 
 
-def _weights_of_all_pairs(x: torch.Tensor, attention: nn.Module) -> int:
+def _weights_of_all_pairs(x: torch.Tensor, attention: Any) -> int:
     """How many attention weights the half keeps, at most: heads times pairs of positions."""
     B, T, _ = x.shape
     return B * (attention.wq.weight.shape[0] // attention.head_dim) * T * T

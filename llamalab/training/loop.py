@@ -10,8 +10,9 @@ A loss or gradient that is not finite stops the run before the weights are touch
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -45,9 +46,18 @@ class StepRecord:
 class TrainState:
     """What a run knows beside the weights and its place in the data."""
 
-    optimizer: torch.optim.Optimizer
+    optimizer: Any = None  # a torch.optim.Optimizer; `runs` makes it once the model is spread
     step: int = 0
     tokens: int = 0
+
+
+class MicroBatch(NamedTuple):
+    """This process's rows of a batch, and the tokens that count in all rows."""
+
+    inputs: torch.Tensor  # (B, T)
+    targets: torch.Tensor  # (B, T)
+    mask: torch.Tensor | None  # (B, T)
+    counted: float
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -59,7 +69,7 @@ def train(
     batches: Iterable[Batch],
     config: TrainConfig,
     *,
-    validation: list[Batch] | None = None,
+    validation: Sequence[Batch] | None = None,
     state: TrainState | None = None,
 ) -> Iterator[StepRecord]:
     """Train `model` in place until `config.steps`, one record a step.
@@ -78,27 +88,27 @@ def train(
         start = time.perf_counter()
         step, lr = state.step + 1, learning_rate(state.step + 1, config)
         micro = [_take(batches, device, step, config) for _ in range(config.grad_accum_steps)]
-        everyone = sum(counted for *_, counted in micro)  # a sum of weights, if the masks have any
+        everyone = sum(batch.counted for batch in micro)  # a sum of weights, if the masks have any
         if everyone == 0:
             raise ValueError(f"step {step}: the masks count no token, there is nothing to learn")
-        loss = 0.0
-        for number, (inputs, targets, mask, _) in enumerate(micro, 1):
+        loss = torch.zeros((), device=device)
+        for number, batch in enumerate(micro, 1):
             with (
-                distributed.synced(model, number == len(micro)),
+                distributed.synced(model, last=number == len(micro)),
                 precision(device, config.dtype),
                 matmul(config.matmul),
             ):
-                part = summed_loss(forward(inputs), targets, mask) / everyone
+                logits = forward(batch.inputs)
+                part = summed_loss(logits, batch.targets, batch.mask) / everyone
                 # Gradients are averaged over processes: their sum is what the loss asks for.
                 (part * distributed.world_size()).backward()
             loss += part.detach()
-        loss = float(distributed.all_reduce_sum(loss))
-        norm = distributed.clip_grad_norm(
-            model, config.max_grad_norm if math.isfinite(loss) else None
-        )
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        mean = float(distributed.all_reduce_sum(loss))
+        longest = config.max_grad_norm if math.isfinite(mean) else None
+        norm = distributed.clip_grad_norm(model, longest)
+        if not (math.isfinite(mean) and math.isfinite(norm)):
             state.optimizer.zero_grad(set_to_none=True)
-            raise NonFiniteLoss(_not_finite(step, loss, norm, lr, config))
+            raise NonFiniteLoss(_not_finite(step, mean, norm, lr, config))
         for group in state.optimizer.param_groups:
             group["lr"] = lr
         state.optimizer.step()
@@ -109,37 +119,39 @@ def train(
         val_loss = None
         if validation is not None and due:
             val_loss = evaluate(model, validation, dtype=config.dtype)
-        yield StepRecord(step, loss, lr, norm, state.tokens, seconds, everyone / seconds, val_loss)
+        yield StepRecord(step, mean, lr, norm, state.tokens, seconds, everyone / seconds, val_loss)
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, batches: Iterable[Batch], *, dtype: str = "float32") -> float:
-    """The loss over all counted tokens of `batches`, in nats; the model's mode stays as it was."""
+    """The loss over all counted tokens of `batches`, in nats; the model's mode stays as it was.
+    ValueError if there are none."""
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
-    total, counted = 0.0, 0
+    total, counted = torch.zeros((), dtype=torch.float64), 0.0
     try:
         for batch in batches:
-            inputs, targets, mask, count = _ready(batch, device)
+            ready = _ready(batch, device)
             with precision(device, dtype):
-                total = total + summed_loss(model(inputs), targets, mask).double().cpu()
-            counted += count
+                loss = summed_loss(model(ready.inputs), ready.targets, ready.mask)
+            total += loss.double().cpu()
+            counted += ready.counted
     finally:
         model.train(was_training)
-    total = float(distributed.all_reduce_sum(torch.as_tensor(total, dtype=torch.float64)))
+    whole = float(distributed.all_reduce_sum(total))
     if counted == 0:
         raise ValueError("there is no token to evaluate on")
-    return total / float(counted)
+    return whole / counted
 
 
-def precision(device: torch.device, dtype: str):
+def precision(device: torch.device, dtype: str) -> contextlib.AbstractContextManager:
     """Matrix products in `dtype`, sums and weights in float32."""
     if dtype == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=getattr(torch, dtype))
 
 
-def _take(batches: Iterator[Batch], device, step: int, config: TrainConfig):
+def _take(batches: Iterator[Batch], device, step: int, config: TrainConfig) -> MicroBatch:
     try:
         return _ready(next(batches), device)
     except StopIteration:
@@ -149,8 +161,7 @@ def _take(batches: Iterator[Batch], device, step: int, config: TrainConfig):
         ) from None
 
 
-def _ready(batch: Batch, device: torch.device):
-    """Inputs, targets and mask of this process's rows, and the tokens counted in all rows."""
+def _ready(batch: Batch, device: torch.device) -> MicroBatch:
     tokens, mask = (batch, None) if isinstance(batch, torch.Tensor) else batch
     inputs, targets = shift(tokens)
     mask = None if mask is None else shift(mask)[1]
@@ -158,8 +169,12 @@ def _ready(batch: Batch, device: torch.device):
     mine = distributed.rows(len(tokens))
     if mine.start >= len(tokens):  # no row is left for this process, but all must take part:
         mine, mask = slice(1), torch.zeros_like(targets)  # it takes one that does not count
-    parts = (inputs[mine], targets[mine], None if mask is None else mask[mine])
-    return *(None if p is None else p.to(device, non_blocking=True) for p in parts), counted
+
+    def here(part: torch.Tensor) -> torch.Tensor:
+        return part[mine].to(device, non_blocking=True)
+
+    mask = None if mask is None else here(mask)
+    return MicroBatch(here(inputs), here(targets), mask, float(counted))
 
 
 def _not_finite(step: int, loss: float, norm: float, lr: float, config: TrainConfig) -> str:

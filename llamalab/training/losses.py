@@ -13,7 +13,8 @@ import torch.nn.functional as F
 
 
 def shift(tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """tokens (B, T + 1), or a mask over them -> inputs (B, T), targets (B, T): each the next."""
+    """tokens (B, T + 1), or a mask over them -> inputs (B, T), targets (B, T): each the next.
+    ValueError for another shape."""
     if tokens.ndim != 2 or tokens.shape[1] < 2:
         raise ValueError(f"tokens must be (B, T + 1), T at least 1; they are {tuple(tokens.shape)}")
     return tokens[:, :-1], tokens[:, 1:]
@@ -23,7 +24,8 @@ def summed_loss(
     logits: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
     """logits (B, T, V), targets (B, T), mask (B, T) of weights or True/False -> the sum, in nats,
-    a float32 scalar (float64 for float64). Where the mask is 0 the target may be any id."""
+    a float32 scalar (float64 for float64). Where the mask is 0 the target may be any id. ValueError
+    for shapes that do not go together."""
     if logits.shape[:-1] != targets.shape or (mask is not None and mask.shape != targets.shape):
         sizes = f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)}"
         sizes += "" if mask is None else f" and mask {tuple(mask.shape)}"

@@ -8,7 +8,7 @@ from llamalab.config import LlamaConfig
 from llamalab.course import mine
 from llamalab.course.catalogue import find
 from llamalab.course.engine import answers, source
-from llamalab.course.trace import first_difference, fresh_pair, trace
+from llamalab.course.trace import compare_models, fresh_pair, trace
 from llamalab.layers import KVCache
 from llamalab.model import Llama, Parts
 from tests.course.engine.learner import cell
@@ -34,7 +34,7 @@ def late_slip(x, cos, sin):
 
 def test_equal_models_agree_in_every_step():
     theirs, ours, tokens = fresh_pair(TINY, Parts())
-    found = first_difference(theirs, ours, tokens)
+    found = compare_models(theirs, ours, tokens)
     assert found.same and found.agreed == found.steps == len(trace(ours, tokens))
     assert "agree" in repr(found)
 
@@ -50,13 +50,13 @@ def test_equal_models_agree_in_every_step():
     ],
 )  # fmt: skip
 def test_a_broken_part_is_found(parts, step, position):
-    found = first_difference(*fresh_pair(TINY, parts))
+    found = compare_models(*fresh_pair(TINY, parts))
     assert (found.step, found.position, found.layer) == (step, position, 0)
     assert found.size > 0 and step in repr(found) and f"position {position}" in repr(found)
 
 
 def test_a_rope_that_ignores_its_positions_is_found_behind_a_cache():
-    found = first_difference(*fresh_pair(TINY, Parts(apply_rope=starts_at_zero)))
+    found = compare_models(*fresh_pair(TINY, Parts(apply_rope=starts_at_zero)))
     assert found.step == "layers.0.attention.apply_rope (q)" and found.position == 8
     assert "behind a cache of 8" in repr(found)
 
@@ -67,7 +67,7 @@ def test_a_broken_weight_is_found(layer, name):
     theirs, ours, tokens = fresh_pair(TINY, Parts())
     with torch.no_grad():
         theirs.get_parameter(f"layers.{layer}.{name}.weight")[5] += 1.0
-    found = first_difference(theirs, ours, tokens)
+    found = compare_models(theirs, ours, tokens)
     assert found.layer == layer
     part = "feed_forward.swiglu" if "w3" in name else name
     assert found.step == f"layers.{layer}.{part}"
@@ -107,7 +107,7 @@ def norm_cut(x, weight, eps):
 )  # fmt: skip
 def test_a_gradient_that_is_cut_is_found_where_it_is_cut(parts, step, words):
     last = TINY.n_layers - 1
-    found = compare(*fresh_pair(TINY, parts))
+    found = compare_models(*fresh_pair(TINY, parts))
     step = step.replace("layers.1", f"layers.{last}")
     assert (found.kind, found.step) == ("gradient", step), found
     assert not found.same and words in found.says and step in repr(found)
@@ -119,7 +119,7 @@ def test_right_parts_in_another_order_agree_on_the_way_back_too():
         swiglu=lambda x, w1, w2, w3: ((x @ w1.T).sigmoid() * (x @ w1.T) * (x @ w3.T)) @ w2.T,
         rms_norm=lambda x, w, eps: torch.nn.functional.rms_norm(x, w.shape, w, eps),
     )
-    found = compare(*fresh_pair(TINY, parts))
+    found = compare_models(*fresh_pair(TINY, parts))
     assert found.same, found
 
 
@@ -127,19 +127,19 @@ def test_one_token_alone_and_one_row_alone_are_read_too():
     def squeezes(q, k, v, mask=None):
         return layers.attention(q, k, v, mask).squeeze(1)
 
-    found = compare(*fresh_pair(TINY, Parts(attention=squeezes)))
+    found = compare_models(*fresh_pair(TINY, Parts(attention=squeezes)))
     assert not found.same and "shape" in found.says
 
     def only_many(x, cos, sin):
         return layers.apply_rope(x, cos, sin) * (1.0 if len(x) > 1 else 2.0)
 
-    assert not compare(*fresh_pair(TINY, Parts(apply_rope=only_many))).same
+    assert not compare_models(*fresh_pair(TINY, Parts(apply_rope=only_many))).same
 
 
 def test_a_model_is_as_it_was_after_the_way_back():
     theirs, ours, tokens = fresh_pair(TINY, Parts())
     before = {name: w.clone() for name, w in theirs.named_parameters()}
-    compare(theirs, ours, tokens)
+    compare_models(theirs, ours, tokens)
     assert all(torch.equal(w, before[n]) for n, w in theirs.named_parameters())
     assert all(w.grad is None for w in theirs.parameters())
 
@@ -148,14 +148,14 @@ def test_errors_none_and_shapes_are_said():
     def raises(x, cos, sin):
         return x @ torch.zeros(7, 7)
 
-    found = first_difference(*fresh_pair(TINY, Parts(apply_rope=raises)))
+    found = compare_models(*fresh_pair(TINY, Parts(apply_rope=raises)))
     assert "RuntimeError" in found.says and found.step.endswith("apply_rope (q)")
-    found = first_difference(*fresh_pair(TINY, Parts(swiglu=lambda *a: None)))
+    found = compare_models(*fresh_pair(TINY, Parts(swiglu=lambda *a: None)))
     assert "return" in found.says
-    found = first_difference(*fresh_pair(TINY, Parts(rms_norm=lambda x, w, eps: x[:, 1:] * w)))
+    found = compare_models(*fresh_pair(TINY, Parts(rms_norm=lambda x, w, eps: x[:, 1:] * w)))
     assert "(2, 23, 96), and should be (2, 24, 96)" in found.says
     nan = Parts(rms_norm=lambda x, w, eps: layers.rms_norm(x, w, eps) * float("nan"))
-    assert first_difference(*fresh_pair(TINY, nan)).step == "layers.0.attention_norm.rms_norm"
+    assert compare_models(*fresh_pair(TINY, nan)).step == "layers.0.attention_norm.rms_norm"
 
 
 def test_a_traced_model_is_as_it_was():
@@ -172,7 +172,7 @@ def test_two_shapes_are_refused():
     other = Llama(LlamaConfig.from_name("tales"))
     _, ours, tokens = fresh_pair(TINY, Parts())
     with pytest.raises(ValueError, match="shapes"):
-        first_difference(other, ours, tokens)
+        compare_models(other, ours, tokens)
 
 
 # -- the learner's own ------------------------------------------------------------------------

@@ -7,8 +7,10 @@ import weakref
 import pytest
 import torch
 
-from llamalab.generation import generate, generate_batch
+from llamalab.config import LlamaConfig
+from llamalab.generation import generate, generate_batch, generate_samples
 from llamalab.layers import KVCache
+from llamalab.model import Llama
 from llamalab.sampling import probabilities
 
 PROMPTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7], [9, 3, 2]]
@@ -30,9 +32,7 @@ def test_greedy_without_a_cache(model, prompt):
     want = without_a_cache(model, prompt, 30)
     assert list(generate(model, prompt, 30, temperature=0)) == want
     assert list(generate(model, torch.tensor(prompt), 30, temperature=0)) == want
-    assert (
-        list(generate(model, prompt, 5, temperature=0)) == want[:5]
-    )  # too short for a FusedDecoder
+    assert list(generate(model, prompt, 5, temperature=0)) == want[:5]  # too short to fuse
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.4, 0.8])
@@ -257,3 +257,23 @@ def test_a_broken_model_says_so(small, temperature, new):
         model.layers[1].attention.wo.weight[3, 3] = float("nan")
     with pytest.raises(ValueError, match="logits are nan"):
         list(generate(model, [1, 2], new, temperature=temperature))
+
+
+@pytest.mark.parametrize("new", [5, 30])
+def test_several_texts_read_their_prompt_once_and_are_what_one_by_one_would_be(new, monkeypatch):
+    model = Llama(LlamaConfig.from_name("tiny"), generator=torch.Generator().manual_seed(4))
+    prompt, lengths, forward = [1, 7, 9, 30], [], Llama.forward
+
+    def counted(self, tokens, cache=None):
+        lengths.append(tokens.shape[1])
+        return forward(self, tokens, cache)
+
+    monkeypatch.setattr(Llama, "forward", counted)
+    together = torch.Generator().manual_seed(8)
+    texts = [list(t) for t in generate_samples(model, prompt, new, 3, generator=together)]
+    assert lengths.count(len(prompt)) == 1
+    alone = torch.Generator().manual_seed(8)
+    assert texts == [list(generate(model, prompt, new, generator=alone)) for _ in range(3)]
+    assert len(set(map(tuple, texts))) == 3
+    with pytest.raises(ValueError, match="samples=0"):
+        generate_samples(model, prompt, new, 0)

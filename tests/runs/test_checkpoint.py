@@ -403,7 +403,7 @@ def test_a_disk_that_fills_up_elsewhere_is_one_sentence_too(tmp_path, tokenizer,
         next(iter(run))
         os.unlink(tmp_path / file)
         (tmp_path / file).mkdir()
-        monkeypatch.setattr("llamalab.runs.run._shorten", lambda log, step: None)
+        monkeypatch.setattr("llamalab.runs.run.shorten", lambda log, step: None)
     with pytest.raises(OSError, match=r"could not be written.*step-0000000\d, is whole.*--resume"):
         list(run)
 

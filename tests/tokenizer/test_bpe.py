@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llamalab.tokenizer import bpe
+from llamalab.tokenizer.text import check_text
 
 fixed = settings(max_examples=300, derandomize=True, deadline=None)
 
@@ -83,6 +84,6 @@ def test_a_long_run_takes_time_in_proportion():
 @pytest.mark.parametrize("text, position", [("\ud800", 0), ("abc\udfff", 3)])
 def test_a_lone_surrogate_is_refused_with_its_place(text, position):
     with pytest.raises(ValueError, match=f"position {position}"):
-        bpe.check_text(text)
+        check_text(text)
     with pytest.raises(ValueError, match=f"position {position + 7}"):
-        bpe.check_text(text, 7)
+        check_text(text, 7)

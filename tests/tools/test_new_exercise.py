@@ -29,11 +29,11 @@ def state(place: Path) -> dict[str, bytes]:
 
 
 def run(place: Path, *words: str) -> subprocess.CompletedProcess:
-    paths = [str(place), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
         [sys.executable, *words],
         cwd=place, capture_output=True, encoding="utf-8", errors="replace",
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8"},
+        # The copy brings its own guard against the network; two of them would call each other.
+        env=os.environ | {"PYTHONPATH": str(place), "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
 
 

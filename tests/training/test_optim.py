@@ -159,7 +159,8 @@ def test_steps_are_counted_from_one():
     "field, value",
     [
         ("steps", 0), ("steps", -5), ("steps", 2.5), ("steps", "9"), ("steps", True),
-        ("warmup_steps", -1), ("grad_accum_steps", 0), ("eval_every", -1), ("lr", 0.0), ("lr", -1e-3),
+        ("warmup_steps", -1), ("grad_accum_steps", 0), ("eval_every", -1),
+        ("lr", 0.0), ("lr", -1e-3),
         ("lr", math.nan), ("lr", math.inf), ("eps", 0.0), ("max_grad_norm", 0.0), ("beta1", 1.5),
         ("beta2", -0.1), ("weight_decay", math.nan), ("min_lr_ratio", 2), ("dtype", "float8"),
     ],

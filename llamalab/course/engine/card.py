@@ -68,6 +68,8 @@ class Result(int):
     """The points of a check, 0 or all of them, with the card that explains them.
     `kind` says how it went, `named` which misconception was recognised, if any."""
 
+    card: Card
+
     def __new__(cls, points: int, kind: str, title: str, head: str, says: str, **parts):
         self = super().__new__(cls, points)
         self.card = Card(kind, title, head, says, **parts)

@@ -74,7 +74,8 @@ def _inside(function: Callable, args: tuple) -> Any:
 class _Watcher:
     def __init__(self, seconds: float, megabytes: float):
         self.target, self.seconds, self.bytes = threading.get_ident(), seconds, megabytes * 1e6
-        self.over, self.shot = False, None
+        self.over = False
+        self.shot: type[BaseException] | None = None
         self.time_up, self.too_much = (
             _volley(TimeUp, self.target),
             _volley(TooMuchMemory, self.target),
@@ -121,7 +122,7 @@ def _interrupt(thread_id: int) -> None:
 def _volley(kind: type[BaseException], thread_id: int) -> type[BaseException]:
     """Three exceptions of a kind, of which the first, when it is made (raised or caught), fires
     the second, and that the third: one for the inner handler, one for the outer, one to leave."""
-    shot = type(kind.__name__, (kind,), {})
+    shot: Any = type(kind.__name__, (kind,), {})
     for _ in range(2):
         following, shot = shot, type(kind.__name__, (kind,), {})
         shot.__init__ = staticmethod(partial(_fire, thread_id, following))

@@ -36,7 +36,7 @@ def difference(
 ) -> Difference | None:  # fmt: skip
     """None if `got` equals `want` within the tolerance, else what differs first. grads: a tensor
     must want its gradient where `want` does."""
-    tolerance = dict(rtol=rtol, atol=atol, grads=grads)
+    tolerance: dict[str, Any] = dict(rtol=rtol, atol=atol, grads=grads)
     if inspect.isgenerator(got):
         says = f"{where} is a generator: with `yield` a function hands out one item at a time. "
         return Difference("type", says + "Collect the items in a list")
@@ -110,7 +110,8 @@ def _numbers(
     if got == want or (got != got and want != want):
         return None
     exact = isinstance(want, Integral) and isinstance(got, Integral)
-    if not exact and math.isclose(got, want, rel_tol=rtol, abs_tol=atol):
+    close: Any = math.isclose  # of any two numbers
+    if not exact and close(got, want, rel_tol=rtol, abs_tol=atol):
         return None
     return Difference("value", f"{where} differs", ((where, *_apart(got, want)),))
 

@@ -129,7 +129,7 @@ def _compare(
     one, other = got.of.get(place), want.of[place]
     if one is None and other is None:
         return torch.zeros(1, dtype=torch.bool), torch.zeros(1), torch.zeros(1)
-    like = other if other is not None else one
+    like: Any = other if other is not None else one
     a, b = (torch.zeros_like(like) if t is None else t for t in (one, other))
     a, b = a.detach().double(), b.detach().double()
     rtol, share = CLOSE[like.dtype]

@@ -99,7 +99,7 @@ def _expected(task: Task, *, gradients: bool = False) -> list[Outcome]:
 def _first_failure(
     task: Task, function: Callable, got: list[Outcome], want: list[Outcome]
 ) -> Result | None:
-    for mine, right, probe in zip(got, want, task.probes(), strict=False):
+    for mine, right, probe in zip(got, want, probes_of(task), strict=False):
         failure = _failure(task, function, mine, right, probe)
         if isinstance(failure, Result):
             return failure
@@ -211,7 +211,7 @@ def _fits(task: Task, function: Callable) -> bool:
     except (TypeError, ValueError):
         return True
     try:
-        signature.bind(*task.probes()[0])
+        signature.bind(*probes_of(task)[0])
     except TypeError:
         return False
     return True

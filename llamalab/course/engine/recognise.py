@@ -9,13 +9,13 @@ misconception that fits best. Last, what can be said of any wrong value (diagnos
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from llamalab.course.engine.calls import Outcome, each_outcome, outcome_on, silence
+from llamalab.course.engine.calls import Outcome, known_outcome, probes_of, silence
 from llamalab.course.engine.diagnose import diagnose
 from llamalab.course.engine.errors import one_line
 from llamalab.course.engine.task import Misconception, Task
@@ -75,7 +75,7 @@ def _exact(task: Task, got: list[Outcome], gradients: bool) -> Misconception | N
     for misconception in task.misconceptions:
         count = 0
         with silence():
-            theirs = each_outcome(task, misconception.wrong, gradients=gradients)
+            theirs = _theirs(task, misconception, gradients)
             for mine, other in zip(got, theirs, strict=False):
                 if crashed and not _same_words(mine, other):
                     break
@@ -85,6 +85,15 @@ def _exact(task: Task, got: list[Outcome], gradients: bool) -> Misconception | N
         if count == len(got):
             return misconception
     return None
+
+
+def _theirs(task: Task, misconception: Misconception, gradients: bool) -> Iterator[Outcome]:
+    """Its outcomes, up to the first that had to be stopped."""
+    for number in range(len(probes_of(task, gradients=gradients))):
+        found = known_outcome(task, misconception.wrong, number, gradients=gradients)
+        yield found
+        if found.stopped:
+            break
 
 
 def _closest(
@@ -97,7 +106,7 @@ def _closest(
     fits = []
     for misconception in task.misconceptions:
         with silence():
-            other = outcome_on(task, misconception.wrong, first, gradients=gradients)
+            other = known_outcome(task, misconception.wrong, first, gradients=gradients)
         if got[first].alike(other, **task.tolerance):
             fits.append(_fit(task, misconception, got, failing, gradients))
     whole = [fit for fit in fits if fit.fails == 0]
@@ -119,7 +128,7 @@ def _fit(
 ) -> Fit:
     explains = fails = contradicts = 0
     with silence():
-        theirs = list(each_outcome(task, misconception.wrong, gradients=gradients))
+        theirs = list(_theirs(task, misconception, gradients))
     for i, mine in enumerate(got):
         same = i < len(theirs) and mine.alike(theirs[i], **task.tolerance)
         explains += i in failing and same
@@ -176,7 +185,7 @@ def _diagnosed(
 ) -> Recognised | None:
     if any(got[i].error is not None or want[i].error is not None for i in failing):
         return None
-    probes, names = task.probes(), task.arguments
+    probes, names = probes_of(task), task.arguments
     pairs = [(got[i].value, want[i].value) for i in failing]
     inputs = [dict(zip(names, probes[i], strict=False)) for i in failing]
     found = diagnose(pairs, inputs, max(task.rtol, 1e-5))

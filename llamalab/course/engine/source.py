@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from types import CodeType, ModuleType
+from typing import Any
 
 
 class NoSource(Exception):
@@ -27,7 +28,8 @@ def is_blank(function: Callable) -> bool:
     """Whether the function is still the stub: a docstring and `...`, `pass` or
     NotImplementedError, and nothing else."""
     try:
-        body = ast.parse(source_of(function)).body[0].body
+        definition: Any = ast.parse(source_of(function)).body[0]
+        body = definition.body
     except NoSource:
         return False
     return all(_says_nothing(statement) for statement in body)

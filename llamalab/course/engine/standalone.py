@@ -192,7 +192,7 @@ def _global_names(code: CodeType) -> set[str]:
 
 def _names_at_definition(text: str) -> set[str]:
     """Names in defaults and decorators, which are read when the function is defined."""
-    node = ast.parse(text).body[0]
+    node: Any = ast.parse(text).body[0]
     parts: list[ast.AST] = list(node.decorator_list)
     if isinstance(node, ast.FunctionDef):
         defaults = [*node.args.defaults, *node.args.kw_defaults]
@@ -216,7 +216,7 @@ def _importable(value: Any) -> bool:
 
 def _import_from(value: Any, name: str) -> str:
     own, home = value.__name__, value.__module__
-    public = sys.modules.get(home.lstrip("_"))  # heapq.heappush says that it lives in _heapq
+    public: Any = sys.modules.get(home.lstrip("_"))  # heapq.heappush says that it lives in _heapq
     if getattr(public, own, None) is value:
         home = public.__name__
     return f"from {home} import {own}" + (f" as {name}\n" if own != name else "\n")

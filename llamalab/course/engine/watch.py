@@ -32,8 +32,9 @@ def watching(wanted: bool) -> Iterator[Callable[[], Seen]]:
     if not wanted:
         yield Seen
         return
-    mode, engine = _Watch(), Variable._execution_engine
-    Variable._execution_engine = _Engine(engine, mode)
+    variable: Any = Variable
+    mode, engine = _Watch(), variable._execution_engine
+    variable._execution_engine = _Engine(engine, mode)
     try:
         with mode:
             yield lambda: Seen(mode.largest, mode.shape, mode.autograd)

@@ -8,6 +8,7 @@ who cannot see it. Draw on `figure(...)`'s axes, then hand out the figure.
 
 import base64
 import io
+from typing import Any
 
 from llamalab.course.figures import palette
 from llamalab.course.figures.html import Html, tag
@@ -51,7 +52,8 @@ class Figure:
         from matplotlib import rc_context
         from matplotlib.figure import Figure as Canvas
 
-        self._style = rc_context(STYLE | {"axes.prop_cycle": cycler(color=COLOURS)})
+        style: Any = STYLE | {"axes.prop_cycle": cycler(color=COLOURS)}
+        self._style = rc_context(style)
         self._style.__enter__()
         self.canvas = Canvas(figsize=self._size, dpi=130, layout="constrained")
         self.axes = self.canvas.subplots(1, self._columns)

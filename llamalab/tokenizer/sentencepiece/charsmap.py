@@ -16,6 +16,7 @@ class CharsMap:
     """Longest-match rewriting of UTF-8 bytes."""
 
     def __init__(self, blob: bytes) -> None:
+        """ValueError for bytes that are no such map."""
         size = struct.unpack_from("<I", blob)[0] if len(blob) > 4 else 0
         if not 4 <= size <= len(blob) - 5:
             raise ValueError(f"precompiled_charsmap: a trie of {size} in {len(blob)} bytes")
@@ -31,7 +32,8 @@ class CharsMap:
         return node ^ byte ^ _offset(unit), bool(unit & 0x100)
 
     def longest(self, data: bytes, start: int) -> tuple[int, bytes] | None:
-        """(end of the longest key that starts at `start`, its replacement), or None."""
+        """(end of the longest key that starts at `start`, its replacement), or None. ValueError for
+        a map that points outside itself."""
         node, found = self._root, None
         try:
             for i in range(start, len(data)):
@@ -50,7 +52,8 @@ class CharsMap:
 
     def plain_ascii(self) -> bytes:
         """The ASCII bytes that no key touches as long as another ASCII byte, or nothing, follows:
-        most of them, and the reason why English is normalised fast."""
+        most of them, and the reason why English is normalised fast. ValueError for a map that
+        points outside itself."""
         ascii_bytes = range(128)
 
         def touched(byte: int) -> bool:

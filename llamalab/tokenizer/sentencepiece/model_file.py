@@ -27,7 +27,7 @@ BPE = 2
 
 # message: {field: (number, type, default)}.  The defaults are part of the format: a file leaves
 # out what is equal to them.
-FIELDS = {
+FIELDS: dict[str, dict[str, tuple]] = {
     "TrainerSpec": {
         "model_type": (3, "ModelType", "UNIGRAM"),
         "vocab_size": (4, "int32", "8000"),
@@ -69,7 +69,7 @@ FIELDS = {
         "denormalizer_spec": (5, "NormalizerSpec", None),
     },
 }
-ENUMS = {
+ENUMS: dict[str, dict[str, int]] = {
     "ModelType": {"UNIGRAM": 1, "BPE": 2, "WORD": 3, "CHAR": 4},
     "PieceType": {
         "NORMAL": 1, "UNKNOWN": 2, "CONTROL": 3, "USER_DEFINED": 4, "UNUSED": 5, "BYTE": 6,
@@ -105,7 +105,8 @@ ModelProto = _message_class()
 
 
 def parse_model(data: bytes, source: str) -> Message:
-    """The bytes of a .model file as a checked ModelProto; `source` names them in error messages."""
+    """The bytes of a .model file as a checked ModelProto; `source` names them in error messages.
+    ValueError says what is wrong with them."""
     if not data:
         raise ValueError(f"{source} is empty (0 bytes), not a SentencePiece model")
     model = ModelProto()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.message import Message
 
-from ..bpe import SPACE
+from ..text import SPACE
 from .charsmap import CharsMap
 
 
@@ -49,6 +49,7 @@ class Normalizer:
         position = 0
         while position < len(data):
             match = self._next(data, position)
+            assert match  # something always matches: the last branch takes any byte
             rule = self._map.longest(data, position) if self._map and match[2] else None
             position, unit = rule or (match.end(), match[0])
             yield unit

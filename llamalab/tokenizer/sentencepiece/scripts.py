@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from unicodedata import ucd_3_2_0
 
-from ..bpe import SPACE
+from ..text import SPACE
 
 DIGITS = frozenset("0123456789０１２３４５６７８９")  # each a piece of its own, always
 COMMON, INHERITED, HAN, LATIN, LATER = "common", "inherited", "han", "latin", "after Unicode 3.2"

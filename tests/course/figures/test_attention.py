@@ -11,6 +11,7 @@ from llamalab.course.lessons.nb04.figures import (
     head_groups,
     room_on_a_card,
     saturation,
+    who_looks,
 )
 
 LABELS = ("a", "b", "c")
@@ -49,10 +50,12 @@ def test_labels_that_do_not_fit_are_refused(weights):
 
 def test_the_map_is_the_weights_with_the_token_between_two_lines(weights):
     fig = attention_figure(weights, LABELS, 2, 3, 3)
-    (image,) = fig.axes.get_images()
+    rows, chart = fig.axes
+    (image,) = chart.get_images()
     assert image.get_array().tolist() == weights[1, 2].tolist()
-    (lines,) = fig.axes.collections
+    (lines,) = chart.collections
     assert [segment[0][1] for segment in lines.get_segments()] == [1.5, 2.5]
+    assert [t.get_text() for t in rows.texts if "%" in t.get_text()] == ["100% goes to “b”"]
     assert "“c” looks most at “b”" in fig.caption and "“c” looks most at “b”" in fig.alt
 
 
@@ -61,9 +64,24 @@ def test_neighbouring_query_heads_share_a_key_head():
     assert [axes.get_title() for axes in fig.axes] == [
         "multi-head, 8 KV", "grouped-query, 2 KV", "multi-query, 1 KV"
     ]  # fmt: skip
-    lines = [line.get_xdata() for line in fig.axes[1].get_lines() if len(line.get_xdata()) == 2]
+    lines = [line.get_xdata() for line in fig.axes[1].get_lines() if 1 in line.get_ydata()]
+    lines = [ends for ends in lines if len(ends) == 2]
     assert [below for _, below in lines] == 4 * [1.5] + 4 * [5.5]
-    assert "the first 4 use key head 0" in fig.caption
+    said = [[t.get_text() for t in axes.texts if "bytes" in t.get_text()] for axes in fig.axes]
+    assert said == [[f"{2 * n * 128 * 2:,} bytes a token and layer"] for n in (8, 2, 1)]
+
+
+def test_nobody_is_joined_to_a_later_token():
+    fig = who_looks(["a", "b", "c", "d"], new=2)
+    arrows = [t for t in fig.axes.texts if getattr(t, "arrow_patch", None)]
+    assert len(arrows) == 2 + 3  # what lies before each query; itself is a dot
+    assert "“c” looks at 3 tokens. “d” looks at 4 tokens." in fig.alt
+
+
+def test_a_label_is_a_word_and_no_markup(weights):
+    live = attention_explorer(weights, ("<s>", "$x$", "b"), layer=1, head=1, token=1)
+    assert "“&lt;s&gt;” looks most" in live.html and "<s>" not in live.html
+    assert live.widget.words.value == repr(live)
 
 
 def test_the_card_holds_what_is_left_beside_the_weights():

@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from llamalab.course.figures.html import plain
+from llamalab.course.figures.palette import INK
 from llamalab.course.lessons.nb08.figures import (
     counted,
     dullness,
@@ -14,6 +16,7 @@ from llamalab.course.lessons.nb08.figures import (
     sampler_figure,
     sampler_words,
     samplers,
+    top_p_cut,
 )
 
 LABELS = ("a", "b", "c", "d", "e")
@@ -50,7 +53,8 @@ def test_the_bars_are_the_model_s_share_and_the_drawn_one():
     assert blue == pytest.approx([2 / 3, 1 / 3, 0, 0, 0, 0])
     names = fig.axes.get_yticklabels()
     assert [name.get_text() for name in names] == ["a", "c", "d", "b", "e", "all others"]
-    assert [name.get_color() for name in names[:3]] == ["black", "black", "#999999"]
+    assert [name.get_color() for name in names[:3]] == [INK, INK, "#A9A59A"]
+    assert [text.get_text() for text in fig.axes.texts] == ["drawn from", "the model's own"]
 
 
 def test_one_panel_a_sampler_on_the_same_tokens():
@@ -64,20 +68,30 @@ def test_one_panel_a_sampler_on_the_same_tokens():
     assert "top-k 1: 1 can come, “a” with 1.00; as it is: 5 can come" in fig.alt
 
 
+def test_each_bar_of_the_cut_stands_on_those_in_front_of_it():
+    law, sure = LOGITS.softmax(-1), torch.tensor([0.0, 0.96, 0.02, 0.02, 0.0])
+    fig = top_p_cut(LABELS, {"open": law, "sure": sure}, 0.7)
+    steps = [bar for part in fig.axes[0].containers for bar in part]
+    assert [bar.get_y() for bar in steps] == pytest.approx([0, 8 / 16, 12 / 16, 14 / 16, 15 / 16])
+    colours = [bar.get_facecolor() for bar in steps]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+    assert fig.alt.endswith("open: 2 stay; sure: 1 stays.")
+    names = [text.get_text() for text in fig.axes[1].texts]
+    assert {"b", "crosses p, and stays", "2 others", "p = 0.7"} <= set(names)
+
+
 def test_the_explorer_moves_and_its_twin_says_the_same():
     live = sampler_explorer(LOGITS, LABELS, write, temperature=1.0, top_p=0.7)
     words = sampler_words(LOGITS, 1.0, 0, 0.7)
-    assert repr(live).splitlines()[0] == live.widget.words.value == words
+    assert repr(live) == live.widget.words.value == words
     assert words in live.html and "<img" in live.html
-    assert "told <with> {'temperature': 1.0, 'top_k': None, 'top_p': 0.7}" in repr(live)
-    assert "&lt;with&gt;" in live.html and "<with>" not in live.widget.text.value
+    assert "told <with> {'temperature': 1.0, 'top_k': None, 'top_p': 0.7}" in plain(live.html)
+    assert "&lt;with&gt;" in live.html and "<with>" not in live.widget.more.value
     before = live.widget.picture.value
     live.widget.temperature.value, live.widget.top_k.value = 0.5, 2
     live.widget.top_p.value = 1.0
     assert live.widget.words.value == sampler_words(LOGITS, 0.5, 2, 1.0)
-    assert "'temperature': 0.5, 'top_k': 2, 'top_p': None" in live.widget.text.value.replace(
-        "&#x27;", "'"
-    )
+    assert "'temperature': 0.5, 'top_k': 2, 'top_p': None" in plain(live.widget.more.value)
     assert live.widget.picture.value != before
 
 
@@ -104,6 +118,9 @@ def test_every_way_of_choosing_is_a_point():
 def test_what_fell_wrong_is_counted():
     fig = counted("xyz", [0.5, 0.3, 0.2], {"right": [0.5, 0.3, 0.2], "wrong": [0.4, 0.3, 0.3]})
     assert "right 0.0%, wrong 10.0%" in fig.alt
-    bars = [[bar.get_height() for bar in part] for part in fig.axes.containers]
+    bars = [[bar.get_height() for bar in axes.containers[0]] for axes in fig.axes]
     assert bars == [[0.5, 0.3, 0.2], [0.4, 0.3, 0.3]]
+    assert [axes.get_title(loc="left") for axes in fig.axes] == [
+        "right\nthe model's law", "wrong\n10% fall wrong"
+    ]  # fmt: skip
     assert fig.png.startswith(b"\x89PNG") and fig.caption

@@ -7,6 +7,7 @@ import torch
 
 from llamalab.course.lessons.nb03.figures import (
     clocks,
+    clocks_and_score,
     drift,
     gone_round,
     kept,
@@ -65,10 +66,24 @@ def test_figures_are_pictures():
 
 def test_hands_point_where_the_angles_say():
     quarter = torch.tensor([[0.0, 0.0], [math.pi / 2, math.pi]])  # (T, D/2)
-    lines = clocks(quarter, [0, 1]).axes.get_lines()[::2]  # every second is a mark
+    lines = clocks(quarter, [0, 1]).axes.get_lines()[1::2]  # before each a mark
     tips = [(x[1] - x[0], y[1] - y[0]) for x, y in (line.get_data() for line in lines)]
     for tip, want in zip(tips, [(1, 0), (0, 1), (1, 0), (-1, 0)]):
         assert tip == pytest.approx((0.36 * want[0], 0.36 * want[1]), abs=1e-6)
+
+
+def test_the_clocks_say_the_score_of_their_distance():
+    fig = clocks_and_score(((5, 3), (105, 103), (9, 9)), head_dim=4, theta=100.0)
+    words = [t.get_text() for t in fig.axes.texts if t.get_text().startswith("score")]
+    want = f"score {math.cos(2) + math.cos(0.2):.2f}"
+    assert words == [want, want, "score 2.00"]
+    assert "q at 105, k at 103: " + want in fig.alt
+
+
+def test_the_explorer_stops_between_powers_of_two():
+    distances = [value for _, value in theta_explorer().widget.distance.options]
+    assert sum(2048 < d < 4096 for d in distances) >= 5
+    assert distances[0] == 1 and distances[-1] == 65_536
 
 
 def test_both_panels_show_one_score_at_one_distance():

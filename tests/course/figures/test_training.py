@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from llamalab.course.lessons.nb07.adamw_step import adamw_step
 from llamalab.course.lessons.nb07.figures import (
     HEIGHT,
     Monitor,
@@ -17,8 +18,10 @@ from llamalab.course.lessons.nb07.figures import (
     sample_list,
     scaling,
     schedules,
+    second_fall,
     sweep,
     tokens_per_parameter,
+    two_averages,
     two_curves,
 )
 from llamalab.training import StepRecord, TrainConfig
@@ -38,7 +41,9 @@ RUNS = [
 def test_a_schedule_is_drawn_to_its_peak_and_its_tenth():
     fig = schedules({"one": TrainConfig(steps=400, lr=0.5, warmup_steps=20),
                      "two": TrainConfig(steps=100, lr=0.2, warmup_steps=0)})  # fmt: skip
-    one, two = fig.axes.get_lines()
+    one, two = fig.axes.get_lines()[:2]
+    said = [text.get_text() for text in fig.axes.texts]
+    assert {"one", "two", "warm-up: 20 steps of 400", "a tenth of the peak"} <= set(said)
     assert max(one.get_ydata()) == 0.5 and one.get_ydata()[-1] == pytest.approx(0.05)
     assert len(two.get_xdata()) == 100
     assert "one: up to 0.5 at step 20, 0.05 at last" in fig.alt
@@ -49,7 +54,7 @@ def test_the_growing_curve_puts_ln_v_and_losses_at_their_heights():
     svg = growing_curve([(1, top), (2, top / 2), (4, 0.0)], 4, top)
     (points,) = re.findall(r"points='([^']*)'", svg)
     heights = [float(pair.split(",")[1]) for pair in points.split()]
-    (line,) = re.findall(r"y1='([\d.]+)' y2='\1' stroke='#D55E00'", svg)
+    (line,) = re.findall(r"y1='([\d.]+)' y2='\1' stroke='#222222' stroke-dasharray", svg)
     assert heights[0] == float(line) and heights[-1] == HEIGHT
     assert heights[1] == pytest.approx((heights[0] + HEIGHT) / 2, abs=0.1)
     assert "step 4 of 4, loss 0.00" in svg and "aria-label" in svg
@@ -95,6 +100,35 @@ def test_two_curves_name_their_lowest_and_last():
     fig = two_curves([1, 2, 3], {"training": [3, 2, 1], "held-out": [3, 2, 4.0]}, "They part.")
     assert "held-out lowest at 2.00, 4.00 at the end" in fig.alt
     assert len(fig.axes.get_lines()) == 2
+    assert fig.axes.get_legend() is None
+    assert {text.get_text() for text in fig.axes.texts} == {"training", "held-out"}
+
+
+def test_a_curve_can_be_told_what_it_shows_and_what_to_compare_it_with():
+    fig = two_curves(
+        [1, 2], {"one": [3, 2]}, "So.", says=("here", (1, 3), (2, 3)), level=(2.5, "guess")
+    )
+    assert {text.get_text() for text in fig.axes.texts} == {"one", "here", "guess"}
+    assert set(fig.axes.get_lines()[1].get_ydata()) == {2.5}
+
+
+def test_the_second_fall_is_named_by_its_speed():
+    curve = {0: 2.0, 100: 1.9, 200: 1.88, 300: 1.68, 400: 1.48}
+    fig = second_fall(curve, (100, 200), (200, 400))
+    assert "From step 100 to 200 it falls by 0.020" in fig.alt
+    assert "From step 200 to 400 it falls by 0.200" in fig.alt
+
+
+def test_the_valley_is_crossed_by_plain_steps_and_descended_by_adamw():
+    fig = two_averages(lambda a, b: (100 * a, 0.01 * b), adamw_step, steps=20)
+    plain, _, way, bottom = fig.axes[0].get_lines()
+    across, along = plain.get_xdata(), plain.get_ydata()
+    assert min(across) < -0.8 and min(along) > 0.99  # 1 - 0.019 · 100 = -0.9; 20 · 0.019 · 0.01
+    assert abs(way.get_xdata()[-1]) < 0.4 and abs(way.get_ydata()[-1]) < 0.4
+    assert (way.get_xdata()[0], way.get_ydata()[0]) == (1, 1) and len(way.get_xdata()) == 21
+    size, mean = (line.get_ydata() for line in fig.axes[1].get_lines()[:2])
+    assert size[0] == pytest.approx(100) and mean[0] == pytest.approx(100)  # the hats
+    assert "10,000-fold" in fig.caption
 
 
 def test_a_sweep_has_a_dot_a_seed_and_a_line_through_the_means():

@@ -106,6 +106,267 @@ def joins_the_pair(words):
     return counts
 
 
+def _counted(words):
+    """The right answer, for misconceptions that spoil it afterwards."""
+    counts = Counter()
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[pair] += times
+    return counts
+
+
+@wrong(
+    "You count one pair too many in each word: after its last symbol nothing stands, so a word "
+    "of n symbols has n - 1 pairs."
+)
+def counts_the_last_symbol_alone(words):
+    counts = Counter()
+    for word, times in words.items():
+        for i in range(len(word)):
+            counts[word[i : i + 2]] += times
+    return counts
+
+
+@wrong(
+    "The last pair of each word is missing: a word of n symbols has n - 1 pairs, and the last "
+    "begins at n - 2, which `range(n - 2)` does not reach."
+)
+def misses_the_last_pair(words):
+    counts = Counter()
+    for word, times in words.items():
+        for i in range(len(word) - 2):
+            counts[word[i], word[i + 1]] += times
+    return counts
+
+
+@wrong(
+    "The first pair of each word is missing. In Python the first symbol has the number 0, and the "
+    "▁ in front is a symbol like any other."
+)
+def misses_the_first_pair(words):
+    counts = Counter()
+    for word, times in words.items():
+        for i in range(1, len(word) - 1):
+            counts[word[i], word[i + 1]] += times
+    return counts
+
+
+@wrong(
+    "You set each pair's count where you should add to it: the last word that has the pair "
+    "decides alone."
+)
+def sets_and_does_not_add(words):
+    counts = {}
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[pair] = times
+    return counts
+
+
+@wrong(
+    "The first time that you meet a pair you count 1, and only later as often as the word "
+    "occurs. The first meeting weighs as much as all others."
+)
+def begins_at_one(words):
+    counts = {}
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[pair] = counts[pair] + times if pair in counts else 1
+    return counts
+
+
+@wrong(
+    "Your counts begin anew with each word, so that only the last word is left. Make the empty "
+    "dict once, before the loop."
+)
+def begins_anew_with_each_word(words):
+    counts = {}
+    for word, times in words.items():
+        counts = {}
+        for pair in zip(word, word[1:]):
+            counts[pair] = counts.get(pair, 0) + times
+    return counts
+
+
+@wrong(
+    "You return after the first word: the `return` stands inside the loop. Move it out to the "
+    "left, to where the loop is over."
+)
+def returns_after_the_first_word(words):
+    counts = {}
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[pair] = counts.get(pair, 0) + times
+        return counts
+    return counts
+
+
+@wrong(
+    "You return after the first word: the `return` stands inside the loop. Move it out to the "
+    "left, to where the loop is over."
+)
+def returns_inside_the_loop(words):
+    counts = {}
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[pair] = counts.get(pair, 0) + times
+        return counts
+
+
+@wrong(
+    "You join the word and cut it into characters again, so that a symbol of two letters comes "
+    "apart. After the first merges most symbols are longer than one: walk over the tuple itself."
+)
+def takes_symbols_apart(words):
+    return _counted({tuple("".join(word)): times for word, times in words.items()})
+
+
+@wrong(
+    "You pair each symbol with every one that comes after it. Only neighbours can be merged: the "
+    "one just behind it."
+)
+def pairs_at_any_distance(words):
+    counts = Counter()
+    for word, times in words.items():
+        for i, a in enumerate(word):
+            for b in word[i + 1 :]:
+                counts[a, b] += times
+    return counts
+
+
+@wrong(
+    "You pair every symbol of a word with every symbol of it. Only neighbours can be merged: two "
+    "that stand side by side."
+)
+def pairs_everything(words):
+    counts = Counter()
+    for word, times in words.items():
+        for a in word:
+            for b in word:
+                counts[a, b] += times
+    return counts
+
+
+@wrong("Your pairs are back to front: (a, b) stands for a just before b.")
+def back_to_front(words):
+    return {(b, a): n for (a, b), n in _counted(words).items()}
+
+
+@wrong(
+    "You count (a, b) and (b, a) together, because a set does not know which came first. `on` and "
+    "`no` are different pieces: make the key a tuple."
+)
+def keys_are_sets(words):
+    counts = Counter()
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[frozenset(pair)] += times
+    return counts
+
+
+@wrong(
+    "Your keys are places, (0, 1), (1, 2), and not the symbols that stand there. What is merged "
+    "later is a pair of symbols, wherever it stands."
+)
+def keys_are_places(words):
+    counts = Counter()
+    for word, times in words.items():
+        for i in range(len(word) - 1):
+            counts[i, i + 1] += times
+    return counts
+
+
+@wrong("You count single symbols. What may be merged is two of them, side by side.")
+def counts_symbols(words):
+    counts = Counter()
+    for word, times in words.items():
+        for symbol in word:
+            counts[symbol] += times
+    return counts
+
+
+@wrong(
+    "You list pairs that never occur, with a count of 0. With 32,000 symbols that would be a "
+    "thousand million keys: only those that stand in a word."
+)
+def lists_pairs_that_never_occur(words):
+    symbols = {symbol for word in words for symbol in word}
+    return {(a, b): 0 for a in symbols for b in symbols} | _counted(words)
+
+
+@wrong(
+    "You left out the pairs that occur once. They may be merged too, when nothing better is left."
+)
+def leaves_out_what_occurs_once(words):
+    return {pair: n for pair, n in _counted(words).items() if n > 1}
+
+
+@wrong("You return the best pair alone. All counts are asked for; choosing comes after.")
+def only_the_best(words):
+    counts = _counted(words)
+    return max(counts, key=counts.get) if counts else None
+
+
+@wrong("You return a sorted list. A dict is asked for, in any order: {(a, b): count}.")
+def sorted_pairs(words):
+    return _counted(words).most_common()
+
+
+@wrong("You divided the counts by something. Whole counts are asked for.")
+def shares_of_all_words(words):
+    total = sum(words.values())
+    return {pair: n / total for pair, n in _counted(words).items()}
+
+
+@wrong("You divided the counts by something. Whole counts are asked for.")
+def shares_of_all_pairs(words):
+    counts = _counted(words)
+    return {pair: n / sum(counts.values()) for pair, n in counts.items()}
+
+
+@wrong(
+    "You add the length of the word where you should add how often it occurs. That is the number "
+    "beside the word: `words.items()` hands out both."
+)
+def adds_the_length(words):
+    counts = Counter()
+    for word in words:
+        for pair in zip(word, word[1:]):
+            counts[pair] += len(word)
+    return counts
+
+
+@wrong(
+    "You add to a count that is not there yet. A pair that you meet for the first time counts as "
+    "0 so far: `counts.get(pair, 0)`, or a `Counter`."
+)
+def adds_to_nothing(words):
+    counts = {}
+    for word, times in words.items():
+        for pair in zip(word, word[1:]):
+            counts[pair] += times
+    return counts
+
+
+@wrong("A list cannot be a key, because it could change. Make the pair a tuple: `(a, b)`.")
+def keys_are_lists(words):
+    counts = {}
+    for word, times in words.items():
+        for a, b in zip(word, word[1:]):
+            counts[[a, b]] = times
+    return counts
+
+
+@wrong(
+    "The counts are right, but you emptied the caller's words on the way. The next step of "
+    "training needs them."
+)
+def empties_the_words(words):
+    counts = _counted(words)
+    words.clear()
+    return counts
+
+
 EXERCISE = Exercise(
     name="count_pairs",
     title="Count the pairs",

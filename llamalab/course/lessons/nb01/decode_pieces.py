@@ -36,6 +36,9 @@ def _decode_probes():
         (["<0xF0>", "<0x9F>", "<0x98>", "<0x80>", "▁", "<0xFF>", "!"],),
         (["▁", "<", "0", "x", "4", "1", ">"],),
         (["▁", "<0x41>b", "<b>", "<0xe4>", "<str", "<0x"],),
+        (["▁caf", "<0xC3>", "<0xA9>"],),
+        (["<s>", "▁One", ".", "</s>", "<s>", "▁Two", "</s>"],),
+        (["▁", "<", "s", ">", "</", "s>", "<0xE2>", "<0x96>", "<0x81>", "a"],),
         (["▁"],),
         ([],),
     ]
@@ -138,6 +141,224 @@ def reads_bytes_in_the_text(pieces):
     data = text.replace("▁", " ").encode("utf-8")
     data = re.sub(rb"<0x([0-9A-F]{2})>", lambda match: bytes([int(match[1], 16)]), data)
     return data.decode("utf-8", errors="replace").removeprefix(" ")
+
+
+def _undone(pieces, byte_of, *, errors="replace", skip=("<s>", "</s>")):
+    """The right answer with another idea of what a byte piece is: `byte_of(piece)` is None for
+    a piece that is text."""
+    data = b""
+    for piece in pieces:
+        if piece not in skip:
+            byte = byte_of(piece)
+            data += piece.replace("▁", " ").encode("utf-8") if byte is None else bytes([byte])
+    return data.decode("utf-8", errors).removeprefix(" ")
+
+
+@wrong(
+    "You leave byte pieces as they are: `<0xC3>` is shown and not read. It stands for one byte, "
+    "two hexadecimal digits of it at [3:5]."
+)
+def leaves_bytes_as_text(pieces):
+    return _undone(pieces, lambda piece: None)
+
+
+@wrong(
+    "You leave byte pieces as they are, and take the spaces away at both ends. `<0xC3>` stands for "
+    "one byte; and encoding added one space in front, and nothing behind."
+)
+def leaves_bytes_as_text_and_strips(pieces):
+    text = "".join(piece for piece in pieces if piece not in ("<s>", "</s>"))
+    return text.replace("▁", " ").strip()
+
+
+@wrong(
+    "All that begins with `<0x` is a byte to you. `<0x` is also what a user may type, and the "
+    "vocabulary may have it as a piece: a byte piece is six characters, and nothing else."
+)
+def anything_that_begins_like_a_byte(pieces):
+    return _undone(pieces, lambda p: int(p[3:5], 16) if p.startswith("<0x") else None)
+
+
+@wrong(
+    "You look at the beginning of a piece only, so that `<0x41>b` is a byte to you. Compare the "
+    "whole piece: `re.fullmatch`, where `re.match` asks for the beginning."
+)
+def matches_the_beginning(pieces):
+    return _undone(pieces, lambda p: int(p[3:5], 16) if re.match("<0x[0-9A-F]{2}>", p) else None)
+
+
+@wrong(
+    "`<0xe4>` is a byte to you, and it is text: byte pieces are written with capital letters, "
+    "`<0xE4>`. What is written otherwise somebody has typed."
+)
+def small_letters_too(pieces):
+    pattern = "<0x[0-9a-fA-F]{2}>"
+    return _undone(pieces, lambda p: int(p[3:5], 16) if re.fullmatch(pattern, p) else None)
+
+
+@wrong(
+    "You leave out every piece in pointed brackets. Only `<s>` and `</s>` are special: `<b>` is "
+    "text, and whoever writes a web page wants it back."
+)
+def leaves_out_all_brackets(pieces):
+    kept = [p for p in pieces if not (p.startswith("<") and p.endswith(">")) or p in bpe.BYTE_OF]
+    return _undone(kept, bpe.BYTE_OF.get)
+
+
+@wrong(
+    "You take `<s>` out of the joined text. There it may stand because somebody typed it, in "
+    "pieces `<`, `s`, `>`: only a whole piece is special."
+)
+def takes_specials_out_of_the_text(pieces):
+    text = "".join(pieces).replace("<s>", "").replace("</s>", "")
+    parts = re.split("(<0x[0-9A-F]{2}>)", text)
+    return _undone(parts, bpe.BYTE_OF.get)
+
+
+@wrong(
+    "You cut off the first and the last piece, whatever they are. `<s>` and `</s>` stand there "
+    "only when the program has asked for them."
+)
+def cuts_both_ends(pieces):
+    return _undone(pieces[1:-1], bpe.BYTE_OF.get)
+
+
+@wrong(
+    "You stop at the first `</s>`. It leaves nothing behind, and what comes after it is text "
+    "again: many documents may stand in a row."
+)
+def stops_at_the_end_of_a_text(pieces):
+    end = pieces.index("</s>") if "</s>" in pieces else len(pieces)
+    return _undone(pieces[:end], bpe.BYTE_OF.get)
+
+
+@wrong(
+    "A byte that makes no character stops you with an error. A model can produce such bytes, half "
+    'of an emoji, say: decode with errors="replace".'
+)
+def breaks_on_broken_bytes(pieces):
+    return _undone(pieces, bpe.BYTE_OF.get, errors="strict")
+
+
+@wrong(
+    "You look at the first character, or the first piece, and an empty text has none. "
+    "`str.removeprefix(' ')` on the finished text takes a space away if there is one."
+)
+def looks_at_the_first_of_nothing(pieces):
+    text = _decoded(pieces)
+    return text[1:] if text[0] == " " else text
+
+
+@wrong("You read the two digits as decimal. They are hexadecimal: int(…, 16).")
+def reads_digits_as_decimal(pieces):
+    return _undone(pieces, lambda p: int(p[3:5]) if p in bpe.BYTE_OF else None)
+
+
+@wrong(
+    "`bytes(195)` is a row of 195 zeros. One byte of that value is `bytes([195])`: a list of one."
+)
+def a_row_of_zeros(pieces):
+    data = b""
+    for piece in pieces:
+        if piece in bpe.BYTE_OF:
+            data += bytes(bpe.BYTE_OF[piece])
+        elif piece not in ("<s>", "</s>"):
+            data += piece.replace("▁", " ").encode("utf-8")
+    return data.decode("utf-8", errors="replace").removeprefix(" ")
+
+
+@wrong(
+    "You turn ▁ into a space at the very end, when the bytes are characters already. If somebody "
+    "typed ▁ and it came in bytes, it is text: only the ▁ of a piece is a space."
+)
+def spaces_after_decoding(pieces):
+    data = b""
+    for piece in pieces:
+        if piece not in ("<s>", "</s>"):
+            byte = bpe.BYTE_OF.get(piece)
+            data += piece.encode("utf-8") if byte is None else bytes([byte])
+    return data.decode("utf-8", errors="replace").replace("▁", " ").removeprefix(" ")
+
+
+@wrong("You replace one ▁ in each piece. `▁▁▁` is three spaces: code lives by them.")
+def one_space_a_piece(pieces):
+    data = b""
+    for piece in pieces:
+        if piece not in ("<s>", "</s>"):
+            byte = bpe.BYTE_OF.get(piece)
+            data += piece.replace("▁", " ", 1).encode() if byte is None else bytes([byte])
+    return data.decode("utf-8", errors="replace").removeprefix(" ")
+
+
+@wrong(
+    "You take a space from the front of every piece, and all words run together. Encoding put one "
+    "in front of the text, once."
+)
+def strips_every_piece(pieces):
+    return _decoded([piece.removeprefix("▁") for piece in pieces])
+
+
+@wrong(
+    "You replace the underline `_`. The sign in the pieces is another one, ▁ (U+2581): copy it "
+    "from the docstring."
+)
+def underlines_for_spaces(pieces):
+    data = b""
+    for piece in pieces:
+        if piece not in ("<s>", "</s>"):
+            byte = bpe.BYTE_OF.get(piece)
+            data += piece.replace("_", " ").encode() if byte is None else bytes([byte])
+    return data.decode("utf-8", errors="replace").removeprefix(" ")
+
+
+@wrong("You return bytes. The text is asked for: decode them, as UTF-8.")
+def returns_bytes(pieces):
+    data = b""
+    for piece in pieces:
+        if piece not in ("<s>", "</s>"):
+            byte = bpe.BYTE_OF.get(piece)
+            data += piece.replace("▁", " ").encode() if byte is None else bytes([byte])
+    return data.removeprefix(b" ")
+
+
+@wrong(
+    "Bytes at the very end are lost: you write a run of bytes out when the next text piece comes, "
+    "and after the last there is none. See to what is left after the loop."
+)
+def loses_bytes_at_the_end(pieces):
+    text, run = "", b""
+    for piece in pieces:
+        if piece in ("<s>", "</s>"):
+            continue
+        if piece in bpe.BYTE_OF:
+            run += bytes([bpe.BYTE_OF[piece]])
+        else:
+            text += run.decode("utf-8", errors="replace") + piece.replace("▁", " ")
+            run = b""
+    return text.removeprefix(" ")
+
+
+@wrong(
+    "The text is right, but you took `<s>` and `</s>` out of the caller's own list. Build a new "
+    "one."
+)
+def takes_specials_out_of_the_list(pieces):
+    text = _undone(pieces, bpe.BYTE_OF.get)
+    pieces[:] = [piece for piece in pieces if piece not in ("<s>", "</s>")]
+    return text
+
+
+@wrong(
+    "You put a space between pieces and drop the ▁, which is where the spaces are: `▁w` and `orld` "
+    "belong together."
+)
+def a_space_behind_every_piece(pieces):
+    data = b""
+    for piece in pieces:
+        if piece not in ("<s>", "</s>"):
+            byte = bpe.BYTE_OF.get(piece)
+            data += piece.replace("▁", "").encode() + b" " if byte is None else bytes([byte])
+    return data.decode("utf-8", errors="replace").rstrip()
 
 
 EXERCISE = Exercise(

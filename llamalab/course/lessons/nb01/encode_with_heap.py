@@ -41,13 +41,15 @@ class TooManyQuestions(Exception):
 
 
 class Asked(dict):
-    """Scores that count the questions about pairs which are no piece. Looking at every pair again
-    after every merge asks n²/2 of them, a queue about 3 n, so that no clock is needed to tell
-    the two apart."""
+    """Scores that count what is done with them, so that no clock is needed to tell a queue from a
+    search that begins again after every merge: that asks n²/2 questions about pairs that are no
+    piece, where a queue asks about 2 n. Whoever copies the scores into a dict of their own is
+    counted by the pieces when they are found, and by the scores when they are compared."""
 
     def __init__(self, items=(), limit=0):
-        super().__init__(items)
-        self.limit, self.missed = limit, 0
+        items = dict(items).items()
+        super().__init__({Found(piece, self): Compared(score, self) for piece, score in items})
+        self.limit, self.missed, self.found, self.compared = limit, 0, 0, 0
 
     def __contains__(self, key):
         return dict.__contains__(self, key) or self._miss()
@@ -59,14 +61,64 @@ class Asked(dict):
         self._miss()
         raise KeyError(key)
 
+    def __deepcopy__(self, memo):
+        return Asked(self, limit=self.limit)
+
     def _miss(self):
         self.missed += 1
-        if self.missed > self.limit:
-            raise TooManyQuestions(
-                f"this text of 2,000 symbols has had {self.missed:,} questions to `scores` about "
-                f"pairs that are no piece, and still no end; about 6,000 are enough."
-            )
+        self.check()
         return False
+
+    def check(self):
+        for number, what in (
+            (self.missed, "questions to `scores` about pairs that are no piece"),
+            (self.found, "look-ups that found a piece"),
+            (self.compared, "comparisons of scores"),
+        ):
+            if self.limit and number > self.limit:
+                raise TooManyQuestions(
+                    f"this text of 2,000 symbols has had {number:,} {what}, and still no end; "
+                    f"about 6,000 are enough."
+                )
+
+
+class Found(str):
+    """A piece that tells its Asked whenever it is found, in whichever dict that is."""
+
+    def __new__(cls, piece, asked):
+        self = super().__new__(cls, piece)
+        self.asked = asked
+        return self
+
+    def __eq__(self, other):
+        if not str.__eq__(self, other):
+            return False
+        self.asked.found += 1
+        self.asked.check()
+        return True
+
+    __hash__ = str.__hash__
+
+
+class Compared(float):
+    """A score that tells its Asked whenever it is compared, or negated to be compared."""
+
+    def __new__(cls, score, asked):
+        self = super().__new__(cls, score)
+        self.asked = asked
+        return self
+
+    def _counted(method):
+        def counted(self, *other):
+            self.asked.compared += 1
+            self.asked.check()
+            return method(self, *other)
+
+        return counted
+
+    __lt__, __le__ = _counted(float.__lt__), _counted(float.__le__)
+    __gt__, __ge__ = _counted(float.__gt__), _counted(float.__ge__)
+    __neg__ = _counted(float.__neg__)
 
 
 def _heap_probes():
@@ -85,6 +137,9 @@ def _heap_probes():
         (list("abaabbaaababaaabaabbab"), even),
         (list("aaaaaaa"), {"aa": -1.0, "aaa": -3.0, "aaaa": -2.0}),
         (["x"], {"xx": -1.0}),
+        (list("abcdeabcd"), {"cd": 0.0, "ab": -1.0, "abcd": -2.0, "abcde": -3.0, "abcdd": -4.0}),
+        (list("xabcxab"), {"bc": 0.0, "xa": -1.0, "abc": -1.0}),
+        ([], {"ab": -1.0}),
         (list(letters), Asked(scores, limit=20_000)),
     ]
 
@@ -202,6 +257,222 @@ def forgets_the_way_back(symbols, scores):
 )
 def looks_at_everything_again(symbols, scores):
     return encode_by_score(symbols, scores)
+
+
+def _by_place(
+    symbols,
+    scores,
+    *,
+    entry=lambda score, i, piece, size: (-score, i),
+    wanted=lambda piece, scores: piece in scores,
+    first=0,
+    fresh=("left", "right"),
+    marks=True,
+    asks_alive=True,
+    asks_piece=True,
+    skips=True,
+    once=False,
+    jump=False,
+    push=heapq.heappush,
+    pop=heapq.heappop,
+):
+    """Another way to write the queue: an entry holds its left place and its piece, and finds its
+    right place when it comes out. With one thing wrong, for the misconceptions below."""
+    symbols = list(symbols)
+    n = len(symbols)
+    left, right, alive = list(range(-1, n - 1)), list(range(1, n + 1)), [True] * n
+    heap = []
+
+    def offer(i):
+        if 0 <= i and right[i] < n:
+            piece = symbols[i] + symbols[right[i]]
+            if wanted(piece, scores):
+                push(heap, (entry(scores.get(piece, 0.0), i, piece, len(heap)), i, piece))
+
+    for i in range(first, n):
+        offer(i)
+    rounds = len(heap) if once else -1
+    while heap and rounds:
+        rounds -= 1
+        _, i, piece = pop(heap)
+        j = right[i]
+        stale = (asks_alive and not alive[i]) or j >= n
+        if stale or (asks_piece and symbols[i] + symbols[j] != piece):
+            if skips:
+                continue
+            break
+        symbols[i] = symbols[i] + symbols[j]
+        alive[j] = not marks
+        right[i] = j + 1 if jump else right[j]
+        if right[i] < n:
+            left[right[i]] = i
+        if "left" in fresh:
+            offer(left[i])
+        if "right" in fresh:
+            offer(i)
+    return [symbol for symbol, there in zip(symbols, alive) if there]
+
+
+@wrong(
+    "You skip an entry if a symbol is gone, but not if it has grown: an old (a, b) then joins a"
+    " to a longer symbol, and makes something that may be no piece."
+)
+def does_not_ask_what_it_makes(symbols, scores):
+    return _by_place(symbols, scores, asks_piece=False)
+
+
+@wrong(
+    "You compare the piece but do not ask whether its left place is still there. A symbol that "
+    "was swallowed keeps its letters in your list, and may seem to fit once more."
+)
+def does_not_ask_if_alive(symbols, scores):
+    return _by_place(symbols, scores, asks_alive=False)
+
+
+@wrong(
+    "You never mark the right symbol as gone, so it appears in the result beside the piece that it "
+    "is part of."
+)
+def forgets_to_mark_it_gone(symbols, scores):
+    return _by_place(symbols, scores, marks=False)
+
+
+@wrong(
+    "After a merge you offer the pair to the left only. The new piece has a neighbour on its "
+    "right as well."
+)
+def only_the_left_neighbour(symbols, scores):
+    return _by_place(symbols, scores, fresh=("left",))
+
+
+@wrong(
+    "You link the merged place with the one at j + 1. That may be gone already, swallowed by j: "
+    "link with the place that stood right of j in your list, `right[j]`."
+)
+def links_with_the_next_place(symbols, scores):
+    return _by_place(symbols, scores, jump=True)
+
+
+@wrong(
+    "The pair at place 0 is never offered at the start. Begin with 0: it is a place like any other."
+)
+def begins_at_place_one(symbols, scores):
+    return _by_place(symbols, scores, first=1)
+
+
+@wrong(
+    "You take out as many entries as the queue had at the start. New ones have come in since: go "
+    "on until it is empty."
+)
+def one_round_only(symbols, scores):
+    return _by_place(symbols, scores, once=True)
+
+
+@wrong(
+    "At the first stale entry you stop. It says nothing about those behind it: drop it and go on, "
+    "`continue` and not `break`."
+)
+def stops_at_a_stale_entry(symbols, scores):
+    return _by_place(symbols, scores, skips=False)
+
+
+@wrong(
+    "You offer every pair, and one that makes no piece counts 0, which is the best score there "
+    "is. What is no piece must not go in."
+)
+def offers_what_is_no_piece(symbols, scores):
+    return _by_place(symbols, scores, wanted=lambda piece, scores: True)
+
+
+@wrong(
+    "You take a score of 0.0 for no score, because Python counts 0.0 as false: the best piece "
+    "of all is never made. Compare with None."
+)
+def zero_is_nothing(symbols, scores):
+    return _by_place(symbols, scores, wanted=lambda piece, scores: scores.get(piece))
+
+
+@wrong(
+    "Equal scores come out in an order that hangs on how full the queue was. The leftmost goes "
+    "first: put the place behind the score."
+)
+def ties_by_the_size_of_the_queue(symbols, scores):
+    return _by_place(symbols, scores, entry=lambda score, i, piece, size: (-score, size))
+
+
+@wrong("Of equal scores you take the longer piece. The leftmost goes first, however short.")
+def ties_by_length(symbols, scores):
+    return _by_place(symbols, scores, entry=lambda score, i, piece, size: (-score, -len(piece), i))
+
+
+@wrong(
+    "You take entries out in the order in which they went in. A list is no queue of the best: "
+    "`heapq.heappush` and `heapq.heappop` keep it one."
+)
+def first_in_first_out(symbols, scores):
+    return _by_place(symbols, scores, push=list.append, pop=lambda heap: heap.pop(0))
+
+
+@wrong(
+    "You take out the entry that went in last. A list is no queue of the best: "
+    "`heapq.heappush` and `heapq.heappop` keep it one."
+)
+def last_in_first_out(symbols, scores):
+    return _by_place(symbols, scores, push=list.append, pop=list.pop)
+
+
+@wrong(
+    "You append to the list, and heapq does not hear of it: what it hands out is then no longer "
+    "the smallest. Put entries in with `heapq.heappush`."
+)
+def appends_and_pops_from_a_heap(symbols, scores):
+    return _by_place(symbols, scores, push=list.append)
+
+
+@wrong(
+    "You cut merged symbols out of the list, and all places behind them move, while the entries in "
+    "the queue still hold the old ones. Leave a gap, and keep each place's neighbours in two lists."
+)
+def cuts_symbols_out(symbols, scores):
+    symbols, heap = list(symbols), []
+
+    def offer(i):
+        if 0 <= i < len(symbols) - 1 and symbols[i] + symbols[i + 1] in scores:
+            piece = symbols[i] + symbols[i + 1]
+            heapq.heappush(heap, (-scores[piece], i, piece))
+
+    for i in range(len(symbols) - 1):
+        offer(i)
+    while heap:
+        _, i, piece = heapq.heappop(heap)
+        if i + 1 < len(symbols) and symbols[i] + symbols[i + 1] == piece:
+            symbols[i : i + 2] = [piece]
+            offer(i - 1)
+            offer(i)
+    return symbols
+
+
+@wrong(
+    "You go over the symbols once and merge what fits with what came before. A pair further on "
+    "may have a higher score, and must be merged first."
+)
+def single_pass(symbols, scores):
+    merged = []
+    for symbol in symbols:
+        merged.append(symbol)
+        while len(merged) > 1 and merged[-2] + merged[-1] in scores:
+            merged[-2:] = [merged[-2] + merged[-1]]
+    return merged
+
+
+@wrong(
+    "The pieces are right, but you put them together in the caller's own list, which is changed "
+    "now. Begin with `list(symbols)`, a copy."
+)
+def in_the_callers_list(symbols, scores):
+    pieces = _by_place(symbols, scores)
+    symbols[:] = pieces
+    return symbols
 
 
 EXERCISE = Exercise(

@@ -1,17 +1,20 @@
 """How a text is put together from its characters: merge after merge, and the pieces at the end.
 
-Every row shows the symbols after one merge; the piece that was just made is framed. The rows
-come from the tokenizer's own `merge_steps`, which is the slow definition of encoding.
+In a row of symbols the piece that was just made is framed; in a tree it stands above its halves.
+The rows come from the tokenizer's own `merge_steps`, which is the slow definition of encoding.
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
-from llamalab.course.figures.live import Live
+from llamalab.course.figures import Choice, Figure, Live, Slider, Words, explorer, figure, palette
+from llamalab.course.figures.draw import box, note
+from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.tokens import PAPER, Pieces
 from llamalab.tokenizer import BPETokenizer
 
 LONGEST = 200  # characters: encoding step by step looks at every pair again after every merge
+WIDEST = 26  # characters that a tree has room for
+DRAWN = 0x2600  # the fonts of a drawing end about here; a page has letters for all
 
 
 class Steps:
@@ -23,15 +26,13 @@ class Steps:
     def __repr__(self) -> str:
         return "\n".join(f"{i:>3}  {'|'.join(row)}" for i, row in enumerate(self.rows))
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Html:
         lines = []
         for i, row in enumerate(self.rows):
             made = merged_at(self.rows[i - 1], row) if i else None
-            number = f"<td style='text-align:right;padding-right:.8em'>{i}</td>"
-            lines.append(
-                f"<tr>{number}<td style='text-align:left'>{symbols_html(row, made)}</td></tr>"
-            )
-        return f"<table style='border-collapse:collapse'>{''.join(lines)}</table>"
+            number = tag("td", i, style="text-align:right;padding-right:.8em")
+            lines.append(tag("tr", number, tag("td", symbols(row, made), style="text-align:left")))
+        return tag("table", *lines, style="border-collapse:collapse")
 
 
 def steps(rows: Sequence[Sequence[str]]) -> Steps:
@@ -47,19 +48,20 @@ def merged_at(before: Sequence[str], after: Sequence[str]) -> int | None:
     return next(same, None)
 
 
-def symbols_html(symbols: Sequence[str], made: int | None = None) -> str:
+def symbols(row: Sequence[str], made: int | None = None) -> Html:
     """Symbols in a row, the one at `made` framed. A character keeps its colour while others
     merge, because a symbol takes the colour of its first character."""
     spans, place = [], 0
-    for i, symbol in enumerate(symbols):
-        frame = "#000" if i == made else "transparent"
-        spans.append(
-            f"<span style='display:inline-block;background:{PAPER[place % len(PAPER)]};color:#000;"
+    for i, symbol in enumerate(row):
+        frame = palette.BLACK if i == made else "transparent"
+        style = (
+            f"display:inline-block;background:{PAPER[place % len(PAPER)]};color:#000;"
             f"padding:.05em .3em;margin:.08em;border:2px solid {frame};border-radius:.2em;"
-            f"font-family:monospace'>{escape(symbol)}</span>"
+            "font-family:monospace"
         )
+        spans.append(tag("span", symbol, style=style))
         place += len(symbol)
-    return "".join(spans)
+    return tag("div", *spans, style="max-width:46em;line-height:1.5")
 
 
 def sentence(tokenizer: BPETokenizer, rows: Sequence[Sequence[str]], step: int) -> str:
@@ -75,68 +77,106 @@ def sentence(tokenizer: BPETokenizer, rows: Sequence[Sequence[str]], step: int) 
     return f"Merge {step} of {last}: {a} + {b} = {piece}, score {score:g}."
 
 
+def merge_tree(
+    rows: Sequence[Sequence[str]], scores: Mapping[str, float], *, upto: int | None = None
+) -> Figure:
+    """The characters below, above them each piece at the height of the merge that made it, with
+    its score. `upto` draws that many merges."""
+    last = len(rows) - 1 if upto is None else min(upto, len(rows) - 1)
+    ends = rows[last]
+    caption = (
+        f"The characters merge in the order of the scores, not from left to right: "
+        f"{len(rows[0])} characters become {len(ends)} pieces."
+    )
+    made = [rows[i][merged_at(rows[i - 1], rows[i])] for i in range(1, last + 1)]
+    alt = (
+        f"A tree over the characters {' '.join(rows[0])}. From below: "
+        + ", ".join(f"merge {i} makes {piece}" for i, piece in enumerate(made, 1))
+        + f". At the top, without a parent: {' '.join(ends)}."
+    )
+    width = max(5.2, 0.42 * len(rows[0]) + 2.2)
+    with figure(caption, alt=alt, width=width, height=1.5 + 0.36 * max(last, 1)) as fig:
+        _grow(fig.axes, rows[: last + 1], scores)
+    return fig
+
+
+def _grow(axes, rows: Sequence[Sequence[str]], scores: Mapping[str, float]) -> None:
+    last = len(rows) - 1
+    tops = [(i + 0.5, 0.0) for i in range(len(rows[0]))]  # where each symbol of the row stands
+    drawn = [(*top, symbol) for top, symbol in zip(tops, rows[0])]
+    for step in range(1, last + 1):
+        at = merged_at(rows[step - 1], rows[step])
+        (x1, y1), (x2, y2) = tops[at], tops[at + 1]
+        top = ((x1 + x2) / 2, float(step))
+        for x, y in ((x1, y1), (x2, y2)):
+            axes.plot([x, x, top[0]], [y, step, step], color=palette.FAINT, linewidth=1.2, zorder=1)
+        tops[at : at + 2] = [top]
+        drawn.append((*top, rows[step][at]))
+    finished = set(tops)
+    for x, y, symbol in drawn:
+        fill = palette.LIT if (x, y) in finished else None
+        box(axes, x, y, symbol, palette.INK if fill else palette.FAINT, fill=fill, size=9,
+            mono=True, pad=0.22)  # fmt: skip
+    right = len(rows[0]) + 0.5
+    for step in range(1, last + 1):
+        piece = rows[step][merged_at(rows[step - 1], rows[step])]
+        axes.plot([0, right - 0.2], [step, step], color=palette.GRID, linewidth=0.7, zorder=0)
+        words = f"{step}   score {scores[piece] + 0.0:g}"
+        note(axes, right, step, words, ha="left", size=8)
+    note(axes, right, 0, "characters", ha="left", size=8)
+    note(axes, 0, last + 0.75, "yellow: a piece of the result", ha="left", size=8)
+    axes.set_xlim(-0.2, right + 2.2)
+    axes.set_ylim(-0.6, last + 1.0)
+    axes.set_axis_off()
+
+
 def merge_explorer(tokenizers: Mapping[str, BPETokenizer], text: str) -> Live:
-    """Type a text, choose a vocabulary, move through the merges. The widget has the parts
-    `.vocabulary`, `.text`, `.step` and `.says`, and `.words()` gives the state as plain text."""
+    """Type a text, choose a vocabulary, move through the merges. Beyond the last merge nothing
+    happens any more."""
 
-    def picture(tokenizer: BPETokenizer, text: str, rows: list, step: int) -> str:
-        made = merged_at(rows[step - 1], rows[step]) if step else None
-        pieces = Pieces(tokenizer.encode_pieces(text), tokenizer.encode(text))
-        return (
-            f"<div style='max-width:46em;line-height:1.5'>{symbols_html(rows[step], made)}</div>"
-            f"<div>{escape(sentence(tokenizer, rows, step))}</div>"
-            f"<div style='margin-top:.8em'>{end(pieces, text)}</div>{pieces._repr_html_()}"
-        )
+    def rows_of(vocabulary: str, text: str) -> list:
+        return list(tokenizers[vocabulary].merge_steps(text[:LONGEST])) if text else [[]]
 
-    def words(tokenizer: BPETokenizer, text: str, rows: list, step: int) -> str:
-        pieces = Pieces(tokenizer.encode_pieces(text))
-        lines = ("|".join(rows[step]), sentence(tokenizer, rows, step), end(pieces, text))
-        return "\n".join([*lines, repr(pieces)])
+    def words(vocabulary: str, text: str, merges: int) -> str:
+        try:
+            rows = rows_of(vocabulary, text)
+        except ValueError as error:  # half an emoji, while it is being typed
+            return str(error)
+        step = min(merges, len(rows) - 1)
+        pieces = tokenizers[vocabulary].encode_pieces(text[:LONGEST])
+        end = f"In the end: {len(pieces)} pieces for {len(text[:LONGEST].encode('utf-8'))} bytes."
+        return f"{sentence(tokenizers[vocabulary], rows, step)} {end}"
 
-    def end(pieces: Pieces, text: str) -> str:
-        return f"In the end: {len(pieces.pieces)} pieces for {len(text.encode('utf-8'))} bytes."
+    def picture(vocabulary: str, text: str, merges: int):
+        try:
+            rows = rows_of(vocabulary, text)
+        except ValueError:
+            return Html("")
+        step = min(merges, len(rows) - 1)
+        if 0 < len(rows[0]) <= WIDEST and all(ord(c) < DRAWN for c in "".join(rows[0])):
+            tokenizer = tokenizers[vocabulary]
+            made = {piece for row in rows for piece in row if len(piece) > 1}
+            scores = {piece: tokenizer.scores[tokenizer.piece_to_id(piece)] for piece in made}
+            return merge_tree(rows, scores, upto=step)
+        return symbols(rows[step], merged_at(rows[step - 1], rows[step]) if step else None)
 
-    def make():
-        import ipywidgets
+    def more(vocabulary: str, text: str, merges: int) -> Html:
+        tokenizer, text = tokenizers[vocabulary], text[:LONGEST]
+        try:
+            pieces = Pieces(tokenizer.encode_pieces(text), tokenizer.encode(text))
+        except ValueError:
+            return Html("")
+        return pieces._repr_html_()
 
-        wide = ipywidgets.Layout(width="38em")
-        style = {"description_width": "6em"}
-        vocabulary = ipywidgets.Dropdown(
-            options=list(tokenizers), description="vocabulary", style=style, layout=wide
-        )
-        box_text = ipywidgets.Text(value=text, description="text", style=style, layout=wide)
-        step = ipywidgets.IntSlider(
-            value=0, min=0, max=1, description="merges", style=style, layout=wide
-        )
-        says = ipywidgets.HTML()
-        state = {}
-
-        def show(_=None) -> None:
-            says.value = picture(*state["now"], step.value)
-
-        def restart(_=None) -> None:
-            tokenizer, typed = tokenizers[vocabulary.value], box_text.value[:LONGEST]
-            try:
-                rows = list(tokenizer.merge_steps(typed)) if typed else [[]]
-            except ValueError as error:  # half an emoji, while it is being typed
-                says.value = escape(str(error))
-                return
-            state["now"] = tokenizer, typed, rows
-            step.max = len(rows) - 1  # a slider that stands beyond it moves back by itself
-            show()
-
-        step.observe(show, "value")
-        vocabulary.observe(restart, "value")
-        box_text.observe(restart, "value")
-        restart()
-        box = ipywidgets.VBox([vocabulary, box_text, step, says])
-        box.vocabulary, box.text, box.step, box.says = vocabulary, box_text, step, says
-        box.words = lambda: words(*state["now"], step.value)
-        return box
-
-    tokenizer = next(iter(tokenizers.values()))
-    rows = list(tokenizer.merge_steps(text))
-    static = Steps(rows)
-    pieces = Pieces(tokenizer.encode_pieces(text), tokenizer.encode(text))
-    html = f"{static._repr_html_()}<p>In the end:</p>{pieces._repr_html_()}"
-    return Live(html, f"{static}\n{pieces}", make)
+    names = tuple(tokenizers)
+    longest = max(len(rows_of(name, text)) - 1 for name in names)
+    return explorer(
+        [
+            Choice("vocabulary", names[0], names),
+            Words("text", text),
+            Slider("merges", longest, 0, max(longest, 30)),
+        ],
+        picture=picture,
+        words=words,
+        more=more,
+    )

@@ -18,18 +18,30 @@ def _rms_norm_reference(x, weight, eps):
 
 
 def _rms_norm_probes():
-    """Means that are not 0; inputs so small that eps decides; a row of zeros; a square;
-    a single vector; and an input that wants its gradient."""
+    """Means that are not 0; inputs so small that eps decides; a row of zeros; a square; a single
+    vector; an input that wants its gradient; axes of size 1; a view; one number that stands out
+    from 400, as in trained models; very large vectors; one that is lost already; no vector."""
     g = seeded(22)
     small = 0.004 * torch.randn(3, 5, 6, generator=g)
     small[1, 2] = 0
+    spike = 0.1 * torch.randn(2, 1, 400, generator=g)
+    spike[..., 7] = 90.0
+    lost = torch.randn(2, 3, 4, generator=g)
+    lost[0, 1, 2] = float("nan")
     return [
         (2 + torch.randn(2, 3, 8, generator=g), _gain(8, g), 1e-5),
         (small, _gain(6, g), 1e-5),
-        (torch.randn(2, 3, 4, 7, generator=g).double(), _gain(7, g).double(), 0.25),
+        (0.3 * torch.randn(2, 3, 4, 7, generator=g).double(), _gain(7, g).double(), 0.25),
         (3 * torch.randn(5, 5, generator=g), _gain(5, g), 1e-6),
         (1 + torch.randn(9, generator=g), _gain(9, g), 1e-5),
         ((1 + torch.randn(2, 5, 3, generator=g)).requires_grad_(), _gain(3, g), 1e-5),
+        (1 + torch.randn(1, 1, 6, generator=g), _gain(6, g), 1e-5),
+        (1 + torch.randn(4, 3, 1, generator=g), _gain(1, g), 1e-5),
+        ((1 + torch.randn(3, 2, 6, generator=g)).transpose(0, 1), _gain(12, g)[::2], 1e-5),
+        (spike, _gain(400, g), 1e-5),
+        (1e8 * torch.randn(2, 4, generator=g), _gain(4, g), 1e-5),
+        (lost, _gain(4, g), 1e-5),
+        (torch.zeros(0, 3, 5), _gain(5, g), 1e-5),
     ]
 
 
@@ -145,6 +157,310 @@ def one_plus_weight(x, weight, eps):
 def works_in_place(x, weight, eps):
     x *= torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
     return x * weight
+
+
+def _root(x, eps):
+    return (x.pow(2).mean(-1, keepdim=True) + eps).sqrt()
+
+
+FORWARDS_ONLY = "The values are right, and the way back is not: "
+
+
+@wrong(
+    FORWARDS_ONLY + "the weight is cut off (`detach`, `.data`, `no_grad`), so the model's norms "
+    "would stay at 1 for ever."
+)
+def weight_cut_off(x, weight, eps):
+    return x / _root(x, eps) * weight.detach()
+
+
+@wrong(
+    FORWARDS_ONLY + "the size is cut off (`detach`, `.data`, `no_grad`), as if it did not depend "
+    "on x. Each x_j changes the size too, and through it every output."
+)
+def size_cut_off(x, weight, eps):
+    return x / _root(x, eps).detach() * weight
+
+
+@wrong(
+    FORWARDS_ONLY + "x is cut off where it is divided, and its gradient comes through the size "
+    "alone. Use x itself, above the line and below it."
+)
+def x_cut_off(x, weight, eps):
+    return x.detach() / _root(x, eps) * weight
+
+
+@wrong(
+    FORWARDS_ONLY + "x is cut off everywhere (`detach`, `.data`, `no_grad`), so nothing below the "
+    "norm would ever learn."
+)
+def x_cut_off_everywhere(x, weight, eps):
+    return x.detach() / _root(x, eps).detach() * weight
+
+
+@wrong(
+    FORWARDS_ONLY + "nothing comes back at all. Something cuts the whole result off: `detach()`, "
+    "`no_grad`, numpy, `tolist` or a new `torch.tensor`."
+)
+def all_cut_off(x, weight, eps):
+    return (x / _root(x, eps) * weight).detach()
+
+
+@wrong(
+    "You add eps to the result. It belongs under the root, where it keeps the division from 0 / 0."
+)
+def eps_at_the_end(x, weight, eps):
+    return x / _root(x, 0.0) * weight + eps
+
+
+@wrong("You add eps to x before squaring. It belongs to the mean of the squares, under the root.")
+def eps_added_to_x(x, weight, eps):
+    return x / (x + eps).pow(2).mean(-1, keepdim=True).sqrt() * weight
+
+
+@wrong("You squared eps. It stands under the root as it is.")
+def eps_squared(x, weight, eps):
+    return x / _root(x, eps**2) * weight
+
+
+@wrong(
+    "You wrote 1e-5 where the argument eps should stand. That is right for Llama 2, and wrong for "
+    "the next model."
+)
+def eps_of_llama_2(x, weight, eps):
+    return x / _root(x, 1e-5) * weight
+
+
+@wrong(
+    "You use eps as a floor (`clamp`, `max`). It is added, under the root: there is no edge at "
+    "which the norm lets go, it does so by and by."
+)
+def eps_as_a_floor_for_the_square(x, weight, eps):
+    return x / x.pow(2).mean(-1, keepdim=True).clamp(min=eps).sqrt() * weight
+
+
+@wrong("You use eps as a floor (`clamp`, `max`) for the root. It is added, and under the root.")
+def eps_as_a_floor_for_the_root(x, weight, eps):
+    return x / x.pow(2).mean(-1, keepdim=True).sqrt().clamp(min=eps) * weight
+
+
+@wrong(
+    "You divided by the length of the vector, the root of the *sum* of squares: every output is "
+    "sqrt(D) times too small. And eps belongs under the root."
+)
+def divides_by_the_length(x, weight, eps):
+    return x / (x.norm(dim=-1, keepdim=True) + eps) * weight
+
+
+@wrong(
+    "`F.normalize` gives every vector the length 1: the root of the *sum* of squares. Here the "
+    "*mean* of the squares becomes 1, so the length becomes sqrt(D)."
+)
+def gives_length_one(x, weight, eps):
+    return torch.nn.functional.normalize(x, dim=-1, eps=eps) * weight
+
+
+@wrong("You divided the length by D. The 1/D of the mean stands under the root: length / sqrt(D).")
+def length_over_d(x, weight, eps):
+    return x / (x.norm(dim=-1, keepdim=True) / x.shape[-1] + eps) * weight
+
+
+@wrong(
+    "You normalise over the first axis, and vectors of different sentences are mixed. Each vector "
+    "lies along the last axis: `mean(-1, keepdim=True)`."
+)
+def over_the_first_axis(x, weight, eps):
+    return x / (x.pow(2).mean(0, keepdim=True) + eps).sqrt() * weight
+
+
+@wrong(
+    "You normalise over axis 1, the places of a sentence: each token would see those that come "
+    "after it. Each vector lies along the last axis."
+)
+def over_the_sentence(x, weight, eps):
+    axis = min(1, x.dim() - 1)
+    return x / (x.pow(2).mean(axis, keepdim=True) + eps).sqrt() * weight
+
+
+@wrong(
+    "You normalise over axis 1, the places of a sentence: each token would see those that come "
+    "after it. Each vector lies along the last axis."
+)
+def over_axis_one(x, weight, eps):
+    return x / (x.pow(2).mean(1, keepdim=True) + eps).sqrt() * weight
+
+
+@wrong(
+    "You squared the mean where the mean of the squares is wanted: plus and minus cancel in the "
+    "mean, and a vector like (-3, 3) would have the size 0."
+)
+def square_of_the_mean(x, weight, eps):
+    return x / (x.mean(-1, keepdim=True).pow(2) + eps).sqrt() * weight
+
+
+@wrong("You took the mean of the absolute values. Root mean square: square, mean, root.")
+def mean_of_the_absolute_values(x, weight, eps):
+    return x / (x.abs().mean(-1, keepdim=True) + eps) * weight
+
+
+@wrong(
+    "You divided by `std`, which measures the distance from the mean (and divides by D - 1). "
+    "RMSNorm measures the distance from zero: the mean of the squares themselves."
+)
+def divides_by_std(x, weight, eps):
+    return x / (x.std(-1, keepdim=True) + eps) * weight
+
+
+@wrong(
+    "You divided by the root of `var`, which measures the distance from the mean (and divides by D "
+    "- 1). RMSNorm measures the distance from zero: the mean of the squares themselves."
+)
+def divides_by_the_variance(x, weight, eps):
+    return x / (x.var(-1, keepdim=True) + eps).sqrt() * weight
+
+
+@wrong("You divided the sum of squares by D - 1. That is for variances; a mean divides by D.")
+def one_too_few(x, weight, eps):
+    return x / (x.pow(2).sum(-1, keepdim=True) / (x.shape[-1] - 1) + eps).sqrt() * weight
+
+
+@wrong(
+    "You divided the sum of squares by the size of axis 1. The vector lies along the last axis: "
+    "`x.shape[-1]`, or `mean(-1)`, which knows."
+)
+def d_of_the_wrong_axis(x, weight, eps):
+    return x / (x.pow(2).sum(-1, keepdim=True) / x.shape[1] + eps).sqrt() * weight
+
+
+@wrong("You divided by the weight. It multiplies: a weight of 2 makes its coordinate larger.")
+def divides_by_the_weight(x, weight, eps):
+    return x / _root(x, eps) / weight
+
+
+@wrong("You added the weight. It multiplies; what is added would be LayerNorm's bias.")
+def adds_the_weight(x, weight, eps):
+    return x / _root(x, eps) + weight
+
+
+@wrong(
+    "You multiplied by the weight first, so the size that you divide by has the weights in it. "
+    "The weight comes last."
+)
+def weight_first(x, weight, eps):
+    return x * weight / _root(x * weight, eps)
+
+
+@wrong("You added x at the end. That is the block's part, not the norm's.")
+def adds_x(x, weight, eps):
+    return x / _root(x, eps) * weight + x
+
+
+@wrong(
+    "`squeeze` throws away every axis of size 1: a batch of one, a sentence of one token, which is "
+    "what a model meets when it writes. Keep x's shape."
+)
+def squeezes(x, weight, eps):
+    return (x / _root(x, eps) * weight).squeeze()
+
+
+@wrong(
+    "You compute in float32, whatever comes in. Here float64 must keep its digits: a check against "
+    "other programs is made in it."
+)
+def through_float32(x, weight, eps):
+    wide = x.float()
+    return (wide / _root(wide, eps) * weight).to(x.dtype)
+
+
+@wrong(
+    "Your loops expect (B, T, D). Vectors come in tensors of any shape, and `mean(-1, "
+    "keepdim=True)` treats them all at once."
+)
+def loops_over_two_axes(x, weight, eps):
+    out = torch.zeros_like(x)
+    for b in range(x.shape[0]):
+        for t in range(x.shape[1]):
+            out[b, t] = x[b, t] / (x[b, t].pow(2).mean() + eps).sqrt() * weight
+    return out
+
+
+@wrong(
+    "`view` wants numbers that lie in one row in memory, and in a transposed tensor they do not. "
+    "The formula needs no flattening: `mean(-1, keepdim=True)`."
+)
+def asks_for_contiguous(x, weight, eps):
+    flat = x.view(-1, x.shape[-1])
+    return (flat / _root(flat, eps) * weight).view(x.shape)
+
+
+@wrong(
+    "You divided by the largest number first, to be safe. Scale drops out of a norm only until eps "
+    "comes in: small vectors come out too large."
+)
+def scales_first(x, weight, eps):
+    x = x / x.abs().max() if x.numel() else x
+    return x / _root(x, eps) * weight
+
+
+@wrong(
+    "You turned nan into numbers. A nan that comes in is a mistake made earlier; where it vanishes "
+    "nobody will find it. And with eps under the root the norm makes none itself."
+)
+def hides_nan(x, weight, eps):
+    return torch.nan_to_num(x / _root(x, eps) * weight)
+
+
+@wrong(
+    "You cut large outputs off. One number may well hold nearly all of a vector, in trained models "
+    "some do: of D numbers it comes out as sqrt(D)."
+)
+def cuts_off_at_ten(x, weight, eps):
+    return (x / _root(x, eps) * weight).clamp(-10, 10)
+
+
+@wrong("You took one root too many. Of the mean square, once: its root is the size.")
+def roots_twice(x, weight, eps):
+    return x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps).sqrt() * weight
+
+
+@wrong(
+    "You left a vector of zeros out by hand and forgot eps for all others: small vectors are blown "
+    "up to size 1, where eps would let go of them."
+)
+def zeros_by_hand(x, weight, eps):
+    mean_square = x.pow(2).mean(-1, keepdim=True)
+    return torch.where(mean_square == 0, 0.0, x / mean_square.sqrt()) * weight
+
+
+@wrong(
+    "The values are right, but you worked in x's own place (`div_`, `mul_`, `/=`). The caller "
+    "still needs it: in a block, x goes past the norm and is added back after it."
+)
+def works_in_place_to_the_end(x, weight, eps):
+    with torch.no_grad():
+        x.div_(_root(x, eps)).mul_(weight)
+    return x
+
+
+@wrong("You summed the weights. Each multiplies its own coordinate, number by number: `* weight`.")
+def sums_the_weights(x, weight, eps):
+    return x / _root(x, eps) * weight.sum()
+
+
+@wrong(
+    "`.item()` makes one Python number of a tensor with one element: there is one size for each "
+    "vector, not one for all, and a Python number lets no gradient back. Keep it a tensor."
+)
+def one_python_number(x, weight, eps):
+    return x / (x.pow(2).mean(-1) + eps).sqrt().item() * weight
+
+
+@wrong(
+    "You squared the mean square once more instead of taking its root: large vectors come out "
+    "small, and small ones large."
+)
+def squares_instead_of_the_root(x, weight, eps):
+    return x / (x.pow(2).mean(-1, keepdim=True) + eps).pow(2) * weight
 
 
 EXERCISE = Exercise(

@@ -1,23 +1,40 @@
-"""Pictures for the lesson on RoPE: pairs as clock hands, what two places share, how far a table
-reaches, and what theta does to all of it."""
+"""Pictures for the lesson on RoPE: pairs as clock hands, the score that two places share, how far
+a table reaches, and what theta does to all of it."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 import torch
 
-from llamalab.course.figures.figure import COLOURS, Figure, figure
+from llamalab.course.figures import palette
+from llamalab.course.figures.draw import arrow, claim, label_lines, note
+from llamalab.course.figures.explorer import Slider, explorer
+from llamalab.course.figures.figure import Figure, figure
 from llamalab.course.figures.live import Live
 
 HEAD_DIM = 128  # of every Llama 2
 CONTEXT = 4096
-THETAS = (100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0)
-DISTANCES = tuple(2**k for k in range(17))
+THETAS = (100.0, 1_000.0, 10_000.0, 40_890.0, 100_000.0, 1_000_000.0)
+# Eight to the octave: between 1,024 and 2,048 alone the score goes down to 0 and up again.
+DISTANCES = tuple(sorted({round(2 ** (k / 8)) for k in range(8 * 16 + 1)}))
 
 
 def speeds(head_dim: int, theta: float) -> torch.Tensor:
     """What each pair turns by at every position, in radians: (D/2,), float64."""
     return theta ** -(torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+
+
+def _face(axes, x: float, y: float, radius: float = 0.38) -> None:
+    """An empty clock face, with its zero at three o'clock."""
+    from matplotlib.patches import Circle
+
+    axes.add_patch(Circle((x, y), radius, facecolor="white", edgecolor=palette.FAINT))
+    axes.plot([x + 0.8 * radius, x + radius], [y, y], color=palette.FAINT, linewidth=1)
+
+
+def _hand(axes, x: float, y: float, angle: float, colour: str, length: float = 0.36) -> None:
+    tip = (x + length * math.cos(angle), y + length * math.sin(angle))
+    axes.plot([x, tip[0]], [y, tip[1]], color=colour, linewidth=2.6)
 
 
 def clocks(angles: torch.Tensor, positions: Sequence[int]) -> Figure:
@@ -32,30 +49,70 @@ def clocks(angles: torch.Tensor, positions: Sequence[int]) -> Figure:
         for i, row in enumerate(turns)
     )
     n_pairs, n_places = len(turns), len(positions)
-    with figure(caption, alt=alt, width=7, height=0.6 + 0.88 * n_pairs) as fig:
-        from matplotlib.patches import Circle
-
+    with figure(caption, alt=alt, width=7.4, height=0.9 + 0.86 * n_pairs) as fig:
         axes = fig.axes
         for i, row in enumerate(turns):
+            y = n_pairs - 1 - i  # pair 0 on top
             for t, turn in enumerate(row):
-                angle = 2 * math.pi * turn
-                y = n_pairs - 1 - i  # pair 0 on top
-                axes.add_patch(Circle((t, y), 0.38, fill=False, color="#999999"))
-                tip = (t + 0.36 * math.cos(angle), y + 0.36 * math.sin(angle))
-                axes.plot([t, tip[0]], [y, tip[1]], color=COLOURS[i % 6], linewidth=2.4)
-                axes.plot([t + 0.3, t + 0.38], [y, y], color="#999999", linewidth=1)
-        axes.set(xlim=(-0.5, n_places - 0.5), ylim=(-0.5, n_pairs - 0.5), aspect="equal")
-        axes.set_xticks(range(n_places), [f"{p:,}" for p in positions])
-        names = [
-            f"pair {i}\n{row[1] / positions[1] * 2 * math.pi:.3g}" for i, row in enumerate(turns)
-        ]
-        axes.set_yticks(range(n_pairs), names[::-1])
-        axes.set_xlabel("position (angles run anticlockwise, from three o'clock)")
-        axes.set_ylabel("radians a position")
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
+                _face(axes, t, y)
+                _hand(axes, t, y, 2 * math.pi * turn, palette.INK)
+            speed = row[1] / positions[1] * 2 * math.pi
+            note(axes, -0.6, y, f"pair {i}\n{speed:.3g} rad a place", ha="right")
+            gone = f"{row[-1]:.3g}" if row[-1] < 1 else f"{row[-1]:,.0f}"
+            note(axes, n_places - 0.45, y, f"{gone} turns", ha="left", colour=palette.INK)
+        for t, place in enumerate(positions):
+            note(axes, t, n_pairs - 0.4, f"{place:,}", colour=palette.INK)
+        note(axes, -0.6, n_pairs - 0.4, "place", ha="right", colour=palette.INK)
+        note(axes, (n_places - 1) / 2, -0.62, "zero is at three o'clock; hands run anticlockwise")
+        axes.set(xlim=(-1.9, n_places + 0.45), ylim=(-0.8, n_pairs - 0.2), aspect="equal")
+        axes.set_axis_off()
     return fig
+
+
+def clocks_and_score(
+    places: Sequence[tuple[int, int]], head_dim: int = 8, theta: float = 10_000.0
+) -> Figure:
+    """A key like its query, each pair of both as two hands on one clock, for several places (of
+    q, of k), and the score beside: what each pair adds is the cosine of the angle between."""
+    turning = speeds(head_dim, theta).tolist()
+    scores = [sum(math.cos((s - t) * speed) for speed in turning) for s, t in places]
+    caption = (
+        "The hands of query and key point somewhere else in each row. Where the distance is the "
+        "same, so is the angle between them, on every clock, and so is the score."
+    )
+    said = [f"q at {s}, k at {t}: score {x:.2f}." for (s, t), x in zip(places, scores)]
+    alt = "Rows of clocks with two hands each, query and key. " + " ".join(said)
+    pairs = len(turning)
+    with figure(caption, alt=alt, width=7.4, height=0.8 + 0.98 * len(places)) as fig:
+        axes = fig.axes
+        for row, ((s, t), score) in enumerate(zip(places, scores)):
+            y = len(places) - 1 - row
+            note(axes, -0.65, y + 0.14, f"query at {s}", ha="right", colour=palette.QUERY)
+            note(axes, -0.65, y - 0.14, f"key at {t}", ha="right", colour=palette.KEY)
+            for i, speed in enumerate(turning):
+                _face(axes, i, y)
+                _between(axes, i, y, t * speed, (s - t) * speed)
+                _hand(axes, i, y, s * speed, palette.QUERY, 0.36)
+                _hand(axes, i, y, t * speed, palette.KEY, 0.26)
+                sign = " = " if i + 1 == pairs else " + "
+                note(axes, i + 0.5, y - 0.42, sign, colour=palette.INK)
+                note(axes, i, y - 0.46, f"{math.cos((s - t) * speed):.2f}", colour=palette.INK)
+            note(axes, pairs - 0.2, y, f"score {score:.2f}", colour=palette.INK, size=12, ha="left")
+            note(axes, pairs - 0.2, y - 0.28, f"distance {s - t}", ha="left")
+        for i, speed in enumerate(turning):
+            note(axes, i, len(places) - 0.48, f"{speed:.3g} rad a place", size=8)
+        axes.set(xlim=(-1.9, pairs + 1.0), ylim=(-0.62, len(places) - 0.35), aspect="equal")
+        axes.set_axis_off()
+    return fig
+
+
+def _between(axes, x: float, y: float, start: float, angle: float) -> None:
+    """The angle from the key's hand to the query's, as a wedge: the short way round."""
+    from matplotlib.patches import Wedge
+
+    angle = math.remainder(angle, 2 * math.pi)
+    low, high = sorted((math.degrees(start), math.degrees(start + angle)))
+    axes.add_patch(Wedge((x, y), 0.22, low, high, facecolor=palette.GRID, edgecolor="none"))
 
 
 def same_angle(q: tuple, k: tuple, places: Sequence[tuple[int, int]], step: float) -> Figure:
@@ -68,25 +125,33 @@ def same_angle(q: tuple, k: tuple, places: Sequence[tuple[int, int]], step: floa
         f"At places {s} and {t} the score is {_score(q, k, s - t, step):.2f}." for s, t in places
     ]
     alt = "Two arrows, q and k, turned to their places, in one panel each. " + " ".join(words)
-    with figure(caption, alt=alt, width=7.4, height=3.0, columns=len(places)) as fig:
+    with figure(caption, alt=alt, width=7.4, height=2.9, columns=len(places)) as fig:
+        from matplotlib.patches import Wedge
+
         reach = 1.25 * max(math.hypot(*q), math.hypot(*k))
         for axes, (s, t) in zip(fig.axes, places):
-            for vector, place, colour, name in ((q, s, COLOURS[0], "q"), (k, t, COLOURS[1], "k")):
-                x, y = _turned(vector, place * step)
-                start = {
-                    "arrowstyle": "-|>",
-                    "color": colour,
-                    "linewidth": 2,
-                    "shrinkA": 0,
-                    "shrinkB": 0,
-                }
-                axes.annotate("", (x, y), (0, 0), arrowprops=start)
-                axes.text(1.13 * x, 1.13 * y, name, color=colour, ha="center", va="center")
-            axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+            ends = {}
+            for vector, place, colour, name in (
+                (q, s, palette.QUERY, f"q at {s}"),
+                (k, t, palette.KEY, f"k at {t}"),
+            ):
+                x, y = ends[name[0]] = _turned(vector, place * step)
+                arrow(axes, (0, 0), (x, y), colour, width=2.2)
+                level = abs(x) > 0.7 * reach  # beside the arrow there is no room, above it there is
+                note(axes, 1.2 * x if not level else 0.8 * x, 1.2 * y + 0.25 * level, name,
+                     colour=colour, size=10)  # fmt: skip
+            from_k = math.degrees(math.atan2(*ends["k"][::-1]))
+            turn = math.degrees(math.atan2(*ends["q"][::-1])) - from_k
+            turn = math.remainder(turn, 360)
+            low, high = sorted((from_k, from_k + turn))
+            axes.add_patch(Wedge((0, 0), 0.7, low, high, facecolor=palette.GRID))
             score = _score(q, k, s - t, step)
-            axes.set_title(f"q at {s}, k at {t}\nscore {score:.2f}", fontsize=10)
-            axes.set_xlabel("first of the pair")
-        fig.axes[0].set_ylabel("second of the pair")
+            axes.set_title(f"{abs(turn):.0f}° apart: score {score:.2f}", fontsize=10)
+            axes.axhline(0, color=palette.GRID, linewidth=1)
+            axes.axvline(0, color=palette.GRID, linewidth=1)
+            axes.set(xlim=(-1.15 * reach, 1.15 * reach), ylim=(-1.15 * reach, 1.15 * reach))
+            axes.set_aspect("equal")
+            axes.set_axis_off()
     return fig
 
 
@@ -111,16 +176,23 @@ def drift(gaps: Mapping[str, Sequence[float]], distances: Sequence[int]) -> Figu
         for name, row in gaps.items()
     ]
     alt = "Error of the score against distance, rising from 0 and level later. " + " ".join(words)
-    with figure(caption, alt=alt) as fig:
+    with figure(caption, alt=alt, width=7.2) as fig:
         axes = fig.axes
+        ends = []
         for (name, row), style in zip(gaps.items(), ("-", "--", ":")):
-            axes.plot(distances, row, style, label=name, linewidth=2)
-        axes.axhline(2**0.5, color=COLOURS[6], linewidth=1)
-        axes.text(distances[-1], 2**0.5 + 0.02, "no relation at all: √2", fontsize=9, ha="right")
+            axes.plot(distances, row, style, color=palette.WRONG)
+            ends.append(
+                (distances[-1], row[-1], name.replace(" instead", "\ninstead"), palette.WRONG)
+            )
+        axes.axhline(2**0.5, color=palette.FAINT, linewidth=1)
+        note(axes, distances[0], 2**0.5 + 0.07, "√2: no relation at all", ha="left")
+        first = next(iter(gaps.values()))
+        right, off = (0.34 * distances[-1], 0.16), (0, first[0])
+        claim(axes, "at distance 0 a test sees nothing", at=off, to=right)
         axes.set_xlabel("distance between query and key, in positions")
         axes.set_ylabel("typical error of a score,\nas a share of its spread")
-        axes.set_ylim(0, 1.6)
-        axes.legend(fontsize=9, loc="lower right")
+        axes.set(ylim=(0, 1.6), xlim=(0, distances[-1]))
+        label_lines(axes, ends)
     return fig
 
 
@@ -141,12 +213,18 @@ def wavelengths(
     )
     with figure(caption, alt=alt) as fig:
         axes = fig.axes
-        axes.plot(range(inside), waves[:inside], "o", markersize=4, color=COLOURS[0])
-        axes.plot(range(inside, len(waves)), waves[inside:], "s", markersize=4, color=COLOURS[1])
-        axes.axhline(context, color=COLOURS[6], linewidth=1)
-        axes.text(0, context * 1.25, f"the context: {context:,}", fontsize=9)
+        axes.plot(range(inside), waves[:inside], "o", markersize=4, color=palette.RIGHT)
+        axes.plot(range(inside, len(waves)), waves[inside:], "s", markersize=4, color=palette.WRONG)
+        axes.axhline(context, color=palette.INK, linewidth=1)
         axes.set_yscale("log")
         axes.minorticks_off()
+        axes.set_yticks([10, 100, 1000, 10_000], ["10", "100", "1,000", "10,000"])
+        note(axes, 0, context * 1.45, f"the context: {context:,}", ha="left", colour=palette.INK)
+        middle, late = inside // 2, (inside + len(waves)) // 2
+        claim(axes, f"{inside} pairs go round", at=(middle, waves[middle]),
+              to=(middle + 17, waves[middle] / 5), colour=palette.RIGHT)  # fmt: skip
+        claim(axes, f"{len(waves) - inside} never do", at=(late, waves[late]),
+              to=(late - 16, waves[late] * 2.2), colour=palette.WRONG)  # fmt: skip
         axes.set_xlabel("pair i")
         axes.set_ylabel("positions for a full turn")
     return fig
@@ -165,12 +243,19 @@ def stretched(slowed: Mapping[str, Sequence[float]], factor: float) -> Figure:
     alt = "By how much each pair is slowed, against the pair. " + " ".join(words)
     with figure(caption, alt=alt, height=3.0) as fig:
         axes = fig.axes
-        for (name, row), style in zip(slowed.items(), ("-", "--", ":")):
-            axes.plot(range(len(row)), row, style, linewidth=2, label=name)
-        axes.set_xlabel("pair i")
-        axes.set_ylabel("slowed by this factor")
-        axes.set_ylim(bottom=0)
-        axes.legend(fontsize=9)
+        lines = list(zip(slowed.items(), (palette.BLUE, palette.VERMILLION), ("-", "--")))
+        for (_, row), colour, style in lines:
+            axes.plot(range(len(row)), row, style, color=colour)
+        last = len(next(iter(slowed.values()))) - 1
+        axes.set(xlabel="pair i", ylabel="slowed by this factor", ylim=(0, 1.25 * factor))
+        for ((name, row), colour, _), place in zip(lines, (0.25, 0.5)):
+            i = round(place * last)
+            up = 0.5 if row[i] > 0.8 * factor else -0.55
+            first, final = f"{row[0]:.0f}", f"{row[-1]:.0f}"
+            by = f"{first} times" if first == final else f"{first} to {final} times"
+            note(axes, i, row[i] + up, f"{name}: {by}", colour=colour, ha="left")
+        claim(axes, "both: the slowest hand\nsees no new angle", at=(last, factor),
+              to=(0.88 * last, 0.45 * factor))  # fmt: skip
     return fig
 
 
@@ -199,7 +284,7 @@ def theta_words(theta: float, distance: int) -> str:
 def theta_figure(theta: float, distance: int) -> Figure:
     """Left, the turns that each pair has made at this distance; right, the score of a key like
     the query at every distance. Both beside Llama 2's theta."""
-    far = [2 ** (k / 8) for k in range(8 * 16 + 1)]
+    far = [2 ** (k / 16) for k in range(16 * 16 + 1)]
     caption = (
         "The larger theta is, the slower the hands: at one distance fewer have gone round, and "
         "as a rule more of the score is left."
@@ -209,60 +294,49 @@ def theta_figure(theta: float, distance: int) -> Figure:
         f"distance, falling from 1 with ripples. {theta_words(theta, distance)}; with Llama 2's "
         f"theta of 10,000 it is {kept(distance, 10_000.0):.2f}."
     )
+    lines = [(10_000.0, palette.FAINT, "--", "Llama 2")]
+    if theta != 10_000.0:
+        lines.append((theta, palette.BLUE, "-", f"theta {theta:,.0f}"))
     with figure(caption, alt=alt, width=8.2, height=3.3, columns=2) as fig:
         left, right = fig.axes
-        for value, colour, style in ((10_000.0, COLOURS[1], "--"), (theta, COLOURS[0], "-")):
-            name = f"theta {value:,.0f}" + (" (Llama 2)" if value == 10_000.0 else "")
+        ends = []
+        for value, colour, style, name in lines:
             turns = (distance * speeds(HEAD_DIM, value) / (2 * math.pi)).tolist()
-            left.plot(range(len(turns)), turns, style, color=colour, linewidth=2, label=name)
-            scores = [kept(d, value) for d in far]
-            right.plot(far, scores, style, color=colour, linewidth=2, label=name)
-        left.axhline(1, color=COLOURS[6], linewidth=1)
-        left.text(63, 1.3, "one turn", fontsize=9, ha="right")
+            left.plot(range(len(turns)), turns, style, color=colour)
+            ends.append((len(turns) - 1, turns[-1], name, colour))
+            right.plot(far, [kept(d, value) for d in far], style, color=colour, linewidth=1.6)
+        left.axhline(1, color=palette.INK, linewidth=1)
         left.set_yscale("log")
         left.set_ylim(1e-7, 1e5)
+        left.set_yticks([1e-6, 1e-3, 1, 1e3], ["0.000001", "0.001", "1", "1,000"])
+        note(left, 2, 0.25, "one turn", ha="left", colour=palette.INK)
         left.set_xlabel("pair i")
         left.set_ylabel(f"turns made at distance {distance:,}")
-        right.plot([distance], [kept(distance, theta)], "o", color=COLOURS[0], markersize=9)
-        right.axhline(0, color=COLOURS[6], linewidth=1)
+        share = kept(distance, theta)
+        colour = lines[-1][1]
+        right.plot([distance], [share], "o", color=colour, markersize=8)
+        right.axhline(0, color=palette.INK, linewidth=1)
         right.set_xscale("log")
-        right.set_ylim(-0.3, 1.05)
+        right.set_xticks([1, 10, 100, 1000, 10_000], ["1", "10", "100", "1,000", "10,000"])
+        right.set(xlim=(0.8, 70_000), ylim=(-0.35, 1.1))
+        words_at = (min(max(distance, 3), 20_000), min(share + 0.3, 1.02))
+        claim(right, f"{share:.2f} left", at=(distance, share), to=words_at, colour=colour)
         right.set_xlabel("distance, in positions")
         right.set_ylabel("score, as a share of distance 0")
-        right.legend(fontsize=9, loc="lower left")
         for axes in fig.axes:
             axes.minorticks_off()
+        label_lines(left, ends)
     return fig
 
 
 def theta_explorer(theta: float = 10_000.0, distance: int = 4096) -> Live:
     """Move theta and the distance, and see the hands and the score. The widget has `.theta`,
     `.distance` and `.words`."""
-
-    def make():
-        import ipywidgets
-
-        def slider(values: Sequence, value: float, name: str):
-            return ipywidgets.SelectionSlider(
-                options=[(f"{v:,.0f}", v) for v in values],
-                value=value,
-                description=name,
-                layout=ipywidgets.Layout(width="30em"),
-            )
-
-        base, far = slider(THETAS, theta, "theta"), slider(DISTANCES, distance, "distance")
-        words, picture = ipywidgets.Label(), ipywidgets.HTML()
-
-        def draw(change=None) -> None:
-            words.value = theta_words(base.value, far.value)
-            picture.value = theta_figure(base.value, far.value)._repr_html_()
-
-        base.observe(draw, "value")
-        far.observe(draw, "value")
-        draw()
-        box = ipywidgets.VBox([base, far, words, picture])
-        box.theta, box.distance, box.words, box.picture = base, far, words, picture
-        return box
-
-    words = theta_words(theta, distance)
-    return Live(f"<p>{words}</p>{theta_figure(theta, distance)._repr_html_()}", words, make)
+    return explorer(
+        [
+            Slider("theta", theta, values=THETAS, shown="{:,.0f}".format),
+            Slider("distance", distance, values=DISTANCES),
+        ],
+        picture=theta_figure,
+        words=theta_words,
+    )

@@ -26,7 +26,8 @@ def _permute_reference(weight, n_heads):
 
 def _permute_probes():
     """A wq and a wk of the same model (6 heads and 2 KV heads), a square one, 16 bits, one head;
-    head_dim = 6 and 10, where a permutation and its inverse differ; more columns than rows."""
+    head_dim = 6 and 10, where a permutation and its inverse differ; more columns than rows; a
+    single column; a weight that is a transposed view."""
     g = seeded(32)
     return [
         (torch.randn(36, 36, generator=g), 6),
@@ -34,6 +35,8 @@ def _permute_probes():
         (torch.randn(30, 12, generator=g), 3),
         (torch.randn(32, 24, generator=g).bfloat16(), 4),
         (torch.randn(8, 20, generator=g).double(), 1),
+        (torch.randn(18, 1, generator=g), 3),
+        (torch.randn(14, 20, generator=g).T, 2),
     ]
 
 
@@ -83,8 +86,8 @@ def takes_heads_for_their_size(weight, n_heads):
 
 @wrong(
     "You took the matrix for square, with as many rows as columns. wk is not, where there are "
-    "fewer KV heads than heads: take the number of rows from the weight itself. (This is how "
-    "llama.cpp's converter failed on Llama 2 70B in its first days.)"
+    "fewer KV heads than heads: take the number of rows from the weight itself. (An exporter that "
+    "did so stopped at such a wk with a shape error: karpathy/llama2.c#431.)"
 )
 def takes_it_for_square(weight, n_heads):
     dim = weight.shape[1]
@@ -155,6 +158,88 @@ def _to_half(weight, n_heads):
     """The right permutation, for misconceptions that spoil it."""
     rows = weight.reshape(n_heads, -1, weight.shape[1])
     return torch.cat((rows[:, 0::2], rows[:, 1::2]), dim=1).reshape(weight.shape)
+
+
+@wrong(
+    "You used the new order for the columns. They are the numbers that come in; seats in a head "
+    "are numbers that come out: the rows, the first index."
+)
+def orders_the_columns(weight, n_heads):
+    head_dim = weight.shape[0] // n_heads
+    order = torch.arange(head_dim * n_heads).view(n_heads, -1, 2).transpose(1, 2).flatten()
+    return weight[:, order]
+
+
+@wrong(
+    "You worked the size of a head out from the columns. wk has as many columns as wq and fewer "
+    "heads, so that its heads come out too large: D is the number of ROWS over n_heads."
+)
+def head_size_from_the_columns(weight, n_heads):
+    pairs = weight.reshape(n_heads, weight.shape[1] // n_heads // 2, 2, -1)
+    return pairs.transpose(1, 2).reshape(weight.shape)
+
+
+@wrong(
+    "You exchanged the last two axes, the place within a pair and the columns: numbers leave their "
+    "rows. A row moves as a whole; exchange the axis of the pairs and the axis within a pair."
+)
+def breaks_the_rows(weight, n_heads):
+    rows, columns = weight.shape
+    pairs = weight.reshape(n_heads, rows // n_heads // 2, 2, columns)
+    return pairs.transpose(2, 3).reshape(rows, columns)
+
+
+@wrong(
+    "You brought the place within a pair in front of the heads: all first numbers of all heads, "
+    "then all second ones. Each head turns its own pairs, so the heads stay outermost."
+)
+def seats_before_heads(weight, n_heads):
+    rows, columns = weight.shape
+    pairs = weight.reshape(n_heads, rows // n_heads // 2, 2, columns)
+    return pairs.transpose(0, 2).reshape(rows, columns)
+
+
+@wrong("The order is right, but yours is still head by head, (H, D, in). A weight is (H*D, in).")
+def heads_still_apart(weight, n_heads):
+    heads = weight.reshape(n_heads, -1, weight.shape[1])
+    return torch.cat((heads[:, 0::2], heads[:, 1::2]), dim=1)
+
+
+@wrong(
+    "You took `n_heads` for the size of a head. It is the number of heads: D is the number of rows "
+    "over it."
+)
+def takes_the_number_for_the_size(weight, n_heads):
+    rows, columns = weight.shape
+    return weight.reshape(-1, n_heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
+
+
+@wrong(
+    "You worked out the order for one head and kept its rows alone: the other heads are gone. The "
+    "order of head h is the same, further down by h times D."
+)
+def keeps_one_head(weight, n_heads):
+    head_dim = weight.shape[0] // n_heads
+    return weight[[*range(0, head_dim, 2), *range(1, head_dim, 2)]]
+
+
+@wrong("Your first head is right, and the others are as they were. All of them need the new order.")
+def first_head_only(weight, n_heads):
+    head_dim = weight.shape[0] // n_heads
+    first = weight[[*range(0, head_dim, 2), *range(1, head_dim, 2)]]
+    return torch.cat((first, weight[head_dim:]))
+
+
+@wrong(
+    "You overwrote the weight, and rows were read after they had been overwritten. Build a new "
+    "tensor: an exporter must not break the model that it exports."
+)
+def overwrites_while_it_reads(weight, n_heads):
+    heads = weight.view(n_heads, -1, weight.shape[1])
+    half = heads.shape[1] // 2
+    heads[:, :half] = heads[:, 0::2].clone()
+    heads[:, half:] = heads[:, 1::2].clone()
+    return weight
 
 
 EXERCISE = Exercise(

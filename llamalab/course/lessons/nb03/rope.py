@@ -30,7 +30,9 @@ def _table(positions, head_dim):
 
 def _rope_probes():
     """Places that start late; T = H and B = T, where axes may be confused unseen; rows of the
-    batch with places of their own; 16 bits; an input that wants its gradient."""
+    batch with places of their own; a token that comes alone, a sentence alone, both, the
+    docstring's example; x as a view, heads first in memory; 16 bits; an input that wants its
+    gradient."""
     g = seeded(31)
 
     def probe(shape, positions, dtype=torch.float32):
@@ -38,6 +40,8 @@ def _rope_probes():
         return x, *_table(torch.tensor(positions), shape[-1])
 
     late = probe((2, 3, 3, 6), [40, 41, 42])
+    quarter = torch.tensor([[[[3.0, 1.0]]]]), torch.tensor([[0.0]]), torch.tensor([[1.0]])
+    heads_first = torch.randn(2, 3, 4, 10, generator=g).transpose(1, 2)  # (B, T, H, D)
     return [
         probe((2, 5, 3, 8), [3, 4, 5, 6, 7]),
         probe((2, 4, 4, 6), [11, 12, 13, 14]),
@@ -45,6 +49,11 @@ def _rope_probes():
         probe((3, 3, 3, 4), [[0, 1, 2], [9, 10, 11], [4, 5, 6]]),
         probe((2, 3, 5, 64), [300, 301, 302], torch.bfloat16),
         probe((2, 2, 3, 32), [[7, 8], [1, 2]], torch.float16),
+        probe((3, 1, 2, 6), [56]),
+        probe((1, 4, 3, 8), [[9, 10, 11, 12]]),
+        probe((1, 1, 4, 6), [[30]]),
+        quarter,
+        (heads_first, *_table(torch.tensor([60, 61, 62, 63]), 10)),
         (late[0].requires_grad_(), *late[1:]),
     ]
 
@@ -260,6 +269,221 @@ def overwrites_x(x, cos, sin):
 )
 def cuts_the_gradient(x, cos, sin):
     return _woven(*_turn(*_evens_odds(x.detach()), cos, sin), x)
+
+
+def _right(x, cos, sin):
+    return _woven(*_turn(*_evens_odds(x), cos, sin), x)
+
+
+@wrong(
+    "You squeezed the result. A token that comes alone (T = 1) or a sentence that comes alone "
+    "(B = 1) loses an axis, and the cache that waits for (B, T, H, D) cannot take it."
+)
+def squeezes_the_result(x, cos, sin):
+    return _right(x, cos, sin).squeeze()
+
+
+@wrong(
+    "You squeezed the tables. Where T = 1, (1, D/2) becomes (D/2,) and the axis that you add then "
+    "stands at another place; with one sentence alone the batch is gone. Axes of size 1 are axes."
+)
+def squeezes_the_tables(x, cos, sin):
+    return _right(x, cos.squeeze(), sin.squeeze())
+
+
+@wrong(
+    "You squeezed the batch away: where one sentence comes alone, B = 1, the answer has three "
+    "axes. (B, T, H, D) is (1, T, H, D) then."
+)
+def squeezes_the_batch(x, cos, sin):
+    return _right(x, cos, sin).squeeze(0)
+
+
+@wrong(
+    "You do not turn a token that comes alone. With a cache every new token comes alone, at place "
+    "56 say, and it has to be turned by that place's angle."
+)
+def leaves_one_alone(x, cos, sin):
+    return x.clone() if x.shape[1] == 1 else _right(x, cos, sin)
+
+
+@wrong(
+    "`cos[None, :, None, :]` makes (1, T, 1, D/2) of a (T, D/2) table, and that is right. Of a (B, "
+    "T, D/2) one it makes five axes, and places line up with heads. Count from the end instead: "
+    "one new axis, before the last, serves both."
+)
+def four_axes_from_the_front(x, cos, sin):
+    a, b = _evens_odds(x)
+    cos, sin = cos[None, :, None, :], sin[None, :, None, :]
+    return _woven(a * cos - b * sin, a * sin + b * cos, x)
+
+
+@wrong(
+    "You reshaped the tables to (1, T, 1, D/2). Where each row of the batch has places of its own "
+    "they hold B times as many numbers. Count from the end instead: one new axis, before the last."
+)
+def tables_for_one_row_only(x, cos, sin):
+    a, b = _evens_odds(x)
+    shape = (1, x.shape[1], 1, x.shape[3] // 2)
+    cos, sin = cos.view(shape), sin.view(shape)
+    return _woven(a * cos - b * sin, a * sin + b * cos, x)
+
+
+@wrong(
+    "`unsqueeze(2)` puts the heads' axis right for a (B, T, D/2) table. In a (T, D/2) one it comes "
+    "after D/2. Count from the end: the axis of size 1 goes before the last one, -2."
+)
+def third_axis_from_the_front(x, cos, sin):
+    a, b = _evens_odds(x)
+    cos, sin = cos.unsqueeze(2), sin.unsqueeze(2)
+    return _woven(a * cos - b * sin, a * sin + b * cos, x)
+
+
+@wrong(
+    "You brought the heads to the front so that (T, D/2) fits as it is, and did not bring them "
+    "back: yours is (B, H, T, D)."
+)
+def heads_left_in_front(x, cos, sin):
+    a, b = _evens_odds(x.transpose(1, 2))
+    return _woven(a * cos - b * sin, a * sin + b * cos, x)
+
+
+@wrong(
+    "With the heads in front (T, D/2) fits as it is, but a (B, T, D/2) table then meets (B, H, T, "
+    "D/2), and rows of the batch line up with heads."
+)
+def heads_in_front(x, cos, sin):
+    a, b = _evens_odds(x.transpose(1, 2))
+    return _woven(a * cos - b * sin, a * sin + b * cos, x).transpose(1, 2)
+
+
+@wrong(
+    "The turned pairs are right and still apart: (B, T, H, D/2, 2). Flatten the last two axes, so "
+    "that every number is back in its seat."
+)
+def pairs_still_apart(x, cos, sin):
+    return torch.stack(_turn(*_evens_odds(x), cos, sin), dim=-1).to(x.dtype)
+
+
+@wrong(
+    "You stacked the two results in front and reshaped: the right number of numbers, each in "
+    "somebody else's seat. Stack them along a new LAST axis, then flatten the last two."
+)
+def stacks_in_front(x, cos, sin):
+    return torch.stack(_turn(*_evens_odds(x), cos, sin)).reshape(x.shape).to(x.dtype)
+
+
+@wrong("You put the second result into the first seat of each pair, and the first into the second.")
+def second_seat_first(x, cos, sin):
+    a, b = _turn(*_evens_odds(x), cos, sin)
+    return _woven(b, a, x)
+
+
+@wrong(
+    "Your second line takes cos and sin the wrong way round: a sin + b cos, not a cos + b sin. At "
+    "place 0 it must give b."
+)
+def second_line_crossed(x, cos, sin):
+    a, b = _evens_odds(x)
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    return _woven(a * cos - b * sin, a * cos + b * sin, x)
+
+
+@wrong(
+    "Two things: you paired element i with i + D/2, which is Hugging Face's layout (Meta's, and "
+    "this course's, pairs neighbours); and 16-bit numbers come back as float32."
+)
+def halves_and_wide(x, cos, sin):
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat(_turn(first, second, cos, sin), dim=-1)
+
+
+@wrong(
+    "torch has no complex numbers of two bfloat16, and those of two float16 calculate in 16 bits. "
+    "Go to float32 first: `x.float()`. The result goes back to x's own dtype."
+)
+def complex_in_16_bits(x, cos, sin):
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    turn = torch.complex(cos, sin).unsqueeze(-2)
+    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+
+
+@wrong(
+    "You merged axes with `view`, which works only while the numbers lie in one row in memory. x "
+    "may be a view itself, with the heads first: take slices, or `unflatten` the last axis, or "
+    "`reshape`."
+)
+def views_across_axes(x, cos, sin):
+    B, T, H, D = x.shape
+    pairs = x.view(B * T * H, D // 2, 2).view(B, T, H, D // 2, 2).float()
+    return _woven(*_turn(pairs[..., 0], pairs[..., 1], cos, sin), x)
+
+
+@wrong(
+    "Two things: you wrote into x, and your second line reads an a that the first has just "
+    "overwritten (a slice is a view: it sees the change). Build both results, then stack them."
+)
+def overwrites_what_it_reads(x, cos, sin):
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    a, b = x[..., 0::2], x[..., 1::2]
+    x[..., 0::2] = a * cos - b * sin
+    x[..., 1::2] = a * sin + b * cos
+    return x
+
+
+@wrong(
+    "The numbers are right, but they stand in x itself. Whoever called you may still need the "
+    "unturned one, and where x wants its gradient torch stops you. Build a new tensor."
+)
+def writes_into_x(x, cos, sin):
+    a, b = _turn(*_evens_odds(x), cos, sin)
+    x[..., 0::2] = a
+    x[..., 1::2] = b
+    return x
+
+
+@wrong(
+    "The second number of each pair is cut off from autograd. Both results are made of both "
+    "numbers: half of what wq and wk should learn never reaches them."
+)
+def second_number_cut(x, cos, sin):
+    a, b = _evens_odds(x)
+    return _woven(*_turn(a, b.detach(), cos, sin), x)
+
+
+@wrong(
+    "The first number of each pair is cut off from autograd. Both results are made of both "
+    "numbers: half of what wq and wk should learn never reaches them."
+)
+def first_number_cut(x, cos, sin):
+    a, b = _evens_odds(x)
+    return _woven(*_turn(a.detach(), b, cos, sin), x)
+
+
+@wrong(
+    "The second result of each pair is cut off from autograd (`.data` and `detach` do that): right "
+    "values, and half of the gradient."
+)
+def second_result_cut(x, cos, sin):
+    a, b = _turn(*_evens_odds(x), cos, sin)
+    return _woven(a, b.detach(), x)
+
+
+@wrong(
+    "The first result of each pair is cut off from autograd (`.data` and `detach` do that): right "
+    "values, and half of the gradient."
+)
+def first_result_cut(x, cos, sin):
+    a, b = _turn(*_evens_odds(x), cos, sin)
+    return _woven(a.detach(), b, x)
+
+
+@wrong(
+    "All of it runs under `no_grad`, or its result is detached: no gradient comes back. wq and wk "
+    "learn through this turn, and would stay random for ever."
+)
+def everything_cut(x, cos, sin):
+    return _right(x, cos, sin).detach()
 
 
 EXERCISE = Exercise(

@@ -25,13 +25,16 @@ def _angles_reference(positions, head_dim, theta):
 
 def _angles_probes():
     """Positions that start late, repeat, run backwards and lie beyond 256; one position alone;
-    a row of positions for each sentence; T = D/2, where an axis may be swapped unseen."""
+    a row of positions for each sentence, or for a single one; T = D/2, where an axis may be
+    swapped unseen."""
     return [
         (torch.tensor([0, 1, 2, 3, 4]), 8, 10000.0),
         (torch.tensor([56]), 12, 10000.0),
         (torch.tensor([7, 3, 3, 4095, 257]), 10, 500000.0),
         (torch.tensor([[0, 0, 0, 1], [0, 1, 2, 3], [5, 6, 7, 8]]), 6, 10000.0),
         (torch.tensor([301, 302, 303]), 6, 100.0),
+        (torch.tensor([[7, 8, 9, 10, 11]]), 8, 500.0),
+        (torch.tensor([[2, 3, 4], [40, 41, 42]]), 6, 10000.0),
     ]
 
 
@@ -186,6 +189,175 @@ def back_to_one_turn(positions, head_dim, theta):
 def only_one_row_of_positions(positions, head_dim, theta):
     frequencies = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
     return torch.outer(positions.flatten(), frequencies)
+
+
+@wrong(
+    "`torch.outer` takes two rows of numbers and refuses a batch of positions, (B, T). Give "
+    "`positions` one more axis at the end and multiply: that serves (T,) and (B, T) alike."
+)
+def outer_knows_no_batch(positions, head_dim, theta):
+    frequencies = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+    return torch.outer(positions.float(), frequencies)
+
+
+@wrong(
+    "`[:, None]` puts the new axis second. For positions (B, T) that is before T, and places meet "
+    "speeds crosswise. The new axis belongs at the end: `[..., None]`."
+)
+def new_axis_second(positions, head_dim, theta):
+    frequencies = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+    return positions[:, None] * frequencies
+
+
+@wrong(
+    "Your angles lie on their side, (D/2, T): in `outer` the first argument goes down. And a batch "
+    "of positions, (B, T), it does not take at all."
+)
+def outer_on_its_side(positions, head_dim, theta):
+    frequencies = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+    return torch.outer(frequencies, positions.float())
+
+
+@wrong("Your speeds go down and your positions across. One row a position: (T, D/2).")
+def speeds_go_down(positions, head_dim, theta):
+    frequencies = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+    return frequencies[:, None] * positions[None, :]
+
+
+@wrong(
+    "The values are right, but in float64: something you counted with (`dtype=torch.float64`, a "
+    "numpy array) was wider than float32 and made all of it wide."
+)
+def angles_in_64_bits(positions, head_dim, theta):
+    pair = torch.arange(head_dim // 2, dtype=torch.float64)
+    return positions[..., None] * theta ** (-2 * pair / head_dim)
+
+
+@wrong(
+    "`//` throws the fraction away, so every exponent is 0 and all your pairs turn by one radian a "
+    "position. The exponents lie between 0 and 1: divide with `/`."
+)
+def exponents_are_whole_numbers(positions, head_dim, theta):
+    exponent = -(torch.arange(0, head_dim, 2) // head_dim).float()
+    return _angles(positions, head_dim, theta, exponent)
+
+
+@wrong(
+    "You returned cosines and sines, as the table has them. One step less is asked for: the angles."
+)
+def the_table_already(positions, head_dim, theta):
+    angles = rope_angles_of(positions, head_dim, theta)
+    return angles.cos(), angles.sin()
+
+
+@wrong(
+    "You multiplied theta by the exponent. theta is raised to it: only powers make the speeds fall "
+    "by equal factors."
+)
+def times_theta(positions, head_dim, theta):
+    return positions[..., None] * (theta * (-2.0 * torch.arange(head_dim // 2) / head_dim))
+
+
+@wrong(
+    "You gave every number a speed of its own, D of them. Two numbers make a pair and turn "
+    "together: there are D/2 speeds, and the exponents go up in steps of 2/D."
+)
+def a_speed_of_its_own(positions, head_dim, theta):
+    return _angles(positions, head_dim, theta, -torch.arange(head_dim) / head_dim)
+
+
+@wrong(
+    "You let i run to D. There are D/2 pairs, so i ends at D/2 - 1; your second half turns slower "
+    "than 1/theta, which is to say not at all."
+)
+def twice_too_many_pairs(positions, head_dim, theta):
+    return _angles(positions, head_dim, theta, -2 * torch.arange(head_dim) / head_dim)
+
+
+@wrong("You divided the exponent by D - 1. It is 2i/D: the last one need not reach 1.")
+def divides_by_one_less(positions, head_dim, theta):
+    pair = torch.arange(head_dim // 2)
+    return _angles(positions, head_dim, theta, -2 * pair / (head_dim - 1))
+
+
+@wrong(
+    "You made D angles, each speed for two neighbours. It is right as a picture; but here one "
+    "angle serves a pair, and the last axis has D/2."
+)
+def a_speed_for_both_neighbours(positions, head_dim, theta):
+    return rope_angles_of(positions, head_dim, theta).repeat_interleave(2, dim=-1)
+
+
+@wrong("These are the frequencies alone. The angle is the frequency times the position.")
+def frequencies_alone(positions, head_dim, theta):
+    return theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+
+
+@wrong(
+    "You squeezed. Where there is one position, or one row of them, an axis is lost that whoever "
+    "called you still counts on: a new token comes alone, T = 1."
+)
+def squeezed_angles(positions, head_dim, theta):
+    return rope_angles_of(positions, head_dim, theta).squeeze()
+
+
+@wrong(
+    "You rounded the speeds to 16 bits. A speed that is off by a third of a percent is off by 13 "
+    "positions at place 4,000. Everything here stays in float32."
+)
+def speeds_in_16_bits(positions, head_dim, theta):
+    speeds = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+    return positions[..., None] * speeds.bfloat16().float()
+
+
+@wrong("Your pairs stand in reverse order: the fastest, i = 0, comes first.")
+def slowest_pair_first(positions, head_dim, theta):
+    return rope_angles_of(positions, head_dim, theta).flip(-1)
+
+
+@wrong(
+    "Your angles are negative: every vector would turn the other way. The minus belongs into the "
+    "exponent."
+)
+def minus_in_front(positions, head_dim, theta):
+    return -rope_angles_of(positions, head_dim, theta)
+
+
+@wrong(
+    "Parentheses: `**` binds more tightly than `*` and `/`, so you raised theta to -2 and "
+    "multiplied by i/D afterwards. The whole exponent, -2i/D, needs a pair of them."
+)
+def power_before_product(positions, head_dim, theta):
+    return positions[..., None] * (theta**-2 * torch.arange(head_dim // 2) / head_dim)
+
+
+@wrong(
+    "Parentheses: `**` binds more tightly than `/`, so you raised theta to 2i and divided by D "
+    "afterwards. The whole exponent, 2i/D, needs a pair of them."
+)
+def power_before_quotient(positions, head_dim, theta):
+    return positions[..., None] * (1.0 / theta ** torch.arange(0, head_dim, 2) / head_dim)
+
+
+@wrong(
+    "You made a table of all places up to the largest and returned the whole of it. One row for "
+    "each position that you were given, in their order."
+)
+def every_place_up_to_the_last(positions, head_dim, theta):
+    return rope_angles_of(torch.arange(int(positions.max()) + 1), head_dim, theta)
+
+
+@wrong(
+    "You measured from the first position that you were given. With a cache the new token comes "
+    "alone at place 56, and yours would say 0."
+)
+def counts_from_the_first_given(positions, head_dim, theta):
+    return rope_angles_of(positions - positions[..., :1], head_dim, theta)
+
+
+@wrong("You added the speed to the position. An angle is speed times position.")
+def adds_position_and_speed(positions, head_dim, theta):
+    return positions[..., None] + theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
 
 
 EXERCISE = Exercise(

@@ -212,6 +212,205 @@ def scales_the_cosine(head_dim, max_seq_len, theta, factor, method):
     return _stretched_well(head_dim, max_seq_len, theta, factor, method)
 
 
+def _factor_in_theta(new_theta):
+    """The right table but for the new theta: for the misconceptions below."""
+
+    def table(head_dim, max_seq_len, theta, factor, method):
+        positions = torch.arange(max_seq_len).float()
+        if method == "interpolate":
+            return _stretched(head_dim, positions / factor, theta)
+        return _stretched(head_dim, positions, new_theta(head_dim, theta, factor))
+
+    return table
+
+
+@wrong(
+    "Parentheses: `head_dim / head_dim - 2` is 1 - 2. The power is D/(D-2), and the subtraction "
+    "needs a pair of them."
+)
+def subtracts_too_late(head_dim, max_seq_len, theta, factor, method):
+    table = _factor_in_theta(lambda d, theta, factor: theta * factor ** (d / d - 2))
+    return table(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You raised theta to the power D/(D-2) as well. Only the factor gets it: taking the root of "
+    "both sides gives theta itself back on the right."
+)
+def raises_the_product(head_dim, max_seq_len, theta, factor, method):
+    table = _factor_in_theta(lambda d, theta, factor: (theta * factor) ** (d / (d - 2)))
+    return table(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You raised theta and left the factor alone. It is the other way round: on the right theta "
+    "comes out free, and the factor gets the power D/(D-2)."
+)
+def raises_theta(head_dim, max_seq_len, theta, factor, method):
+    table = _factor_in_theta(lambda d, theta, factor: factor * theta ** (d / (d - 2)))
+    return table(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You raised theta to the power of the factor, and it becomes astronomically large. theta is "
+    "multiplied, by a power of the factor."
+)
+def theta_to_the_factor(head_dim, max_seq_len, theta, factor, method):
+    table = _factor_in_theta(lambda d, theta, factor: theta**factor)
+    return table(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You multiplied theta by the square of the factor. That is right for D = 4 alone; the power is "
+    "D/(D-2), which for large heads is nearly 1."
+)
+def theta_times_the_square(head_dim, max_seq_len, theta, factor, method):
+    return _theta_times(lambda d: 2)(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You made the table longer. `max_seq_len` is the longer length already: so many rows, no more."
+)
+def makes_the_table_longer(head_dim, max_seq_len, theta, factor, method):
+    return _stretched_well(head_dim, int(max_seq_len * factor), theta, factor, method)
+
+
+@wrong(
+    "Your interpolated table has the old length. The point is a row for every place of the longer "
+    "text: max_seq_len of them, lying closer together."
+)
+def as_many_rows_as_before(head_dim, max_seq_len, theta, factor, method):
+    if method == "interpolate":
+        return _stretched(head_dim, torch.arange(max_seq_len // factor), theta)
+    return _stretched_well(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong("You returned the angles. What is asked for is the table: their cosines and their sines.")
+def angles_for_a_table(head_dim, max_seq_len, theta, factor, method):
+    positions = torch.arange(max_seq_len).float()
+    if method == "interpolate":
+        positions = positions / factor
+    else:
+        theta = theta * factor ** (head_dim / (head_dim - 2))
+    return torch.outer(positions, theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim))
+
+
+@wrong("The values are right, but in float64. A table is float32: go back at the end.")
+def table_in_64_bits(head_dim, max_seq_len, theta, factor, method):
+    positions = torch.arange(max_seq_len).double()
+    if method == "interpolate":
+        positions = positions / factor
+    else:
+        theta = theta * factor ** (head_dim / (head_dim - 2))
+    pair = torch.arange(head_dim // 2, dtype=torch.float64)
+    angles = torch.outer(positions, theta ** (-2 * pair / head_dim))
+    return angles.cos(), angles.sin()
+
+
+@wrong(
+    "You doubled the table, as Hugging Face's code wants it. Here one angle serves a pair: (max_"
+    "seq_len, D/2)."
+)
+def doubles_the_table(head_dim, max_seq_len, theta, factor, method):
+    cos, sin = _stretched_well(head_dim, max_seq_len, theta, factor, method)
+    return torch.cat((cos, cos), dim=-1), torch.cat((sin, sin), dim=-1)
+
+
+@wrong(
+    "Your exponent is i/D. It should be 2i/D, as in exercise 1: D/2 pairs cover the whole range."
+)
+def stretches_one_i_for_two(head_dim, max_seq_len, theta, factor, method):
+    positions = torch.arange(max_seq_len).float()
+    if method == "interpolate":
+        positions = positions / factor
+    else:
+        theta = theta * factor ** (head_dim / (head_dim - 2))
+    angles = torch.outer(positions, theta ** (-torch.arange(head_dim // 2) / head_dim))
+    return angles.cos(), angles.sin()
+
+
+@wrong(
+    "You spread the places from 0 to max_seq_len / factor - 1. The last place is (max_seq_len - 1) "
+    "/ factor: one step is 1 / factor, and not a little less."
+)
+def ends_one_place_early(head_dim, max_seq_len, theta, factor, method):
+    if method == "interpolate":
+        positions = torch.linspace(0, max_seq_len / factor - 1, max_seq_len)
+        return _stretched(head_dim, positions, theta)
+    return _stretched_well(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You slowed the last pair and left the others alone. A larger theta slows each pair, the more "
+    "the slower it is already; change theta, and all speeds follow."
+)
+def slows_the_last_pair_only(head_dim, max_seq_len, theta, factor, method):
+    if method == "interpolate":
+        return _stretched_well(head_dim, max_seq_len, theta, factor, method)
+    speeds = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+    speeds[-1] /= factor
+    angles = torch.outer(torch.arange(max_seq_len).float(), speeds)
+    return angles.cos(), angles.sin()
+
+
+@wrong(
+    "You slowed the pairs by factors in equal steps, from 1 to the factor. theta works through the "
+    "exponent: the factors are powers, in equal steps of the exponent."
+)
+def slows_in_equal_steps(head_dim, max_seq_len, theta, factor, method):
+    if method == "interpolate":
+        return _stretched_well(head_dim, max_seq_len, theta, factor, method)
+    speeds = theta ** (-2.0 * torch.arange(head_dim // 2) / head_dim)
+    speeds = speeds / torch.linspace(1, factor, head_dim // 2)
+    angles = torch.outer(torch.arange(max_seq_len).float(), speeds)
+    return angles.cos(), angles.sin()
+
+
+@wrong("You made the factor a whole number. It may be 3.5.")
+def whole_factor(head_dim, max_seq_len, theta, factor, method):
+    return _stretched_well(head_dim, max_seq_len, theta, int(factor), method)
+
+
+@wrong(
+    'With "interpolate" you divided theta. Interpolation changes the positions and nothing else.'
+)
+def divides_theta(head_dim, max_seq_len, theta, factor, method):
+    if method == "interpolate":
+        return _stretched(head_dim, torch.arange(max_seq_len).float(), theta / factor)
+    return _stretched_well(head_dim, max_seq_len, theta, factor, method)
+
+
+@wrong(
+    "You stacked cosines and sines into one tensor. A tuple of two is asked for, (cos, sin), as "
+    "the course's own table gives them."
+)
+def one_tensor_for_two(head_dim, max_seq_len, theta, factor, method):
+    return torch.stack(_stretched_well(head_dim, max_seq_len, theta, factor, method))
+
+
+@wrong("You wrote 10,000 into the function and ignored the theta that you were given.")
+def stretches_a_fixed_theta(head_dim, max_seq_len, theta, factor, method):
+    return _stretched_well(head_dim, max_seq_len, 10000.0, factor, method)
+
+
+@wrong(
+    "Your table enlarges theta whatever the method. Compare the word with its spelling in the "
+    'docstring: "interpolate".'
+)
+def always_enlarges_theta(head_dim, max_seq_len, theta, factor, method):
+    return _stretched_well(head_dim, max_seq_len, theta, factor, "theta")
+
+
+@wrong(
+    'With "theta" your table is the plain one: no branch of yours takes that word. Compare it '
+    "with its spelling in the docstring."
+)
+def theta_changes_nothing(head_dim, max_seq_len, theta, factor, method):
+    if method == "theta":
+        return _stretched(head_dim, torch.arange(max_seq_len).float(), theta)
+    return _stretched_well(head_dim, max_seq_len, theta, factor, method)
+
+
 def _stretched_well(head_dim, max_seq_len, theta, factor, method):
     """The right table, for misconceptions about the other method."""
     return _theta_times(lambda d: d / (d - 2))(head_dim, max_seq_len, theta, factor, method)

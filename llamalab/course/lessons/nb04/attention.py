@@ -26,10 +26,11 @@ def attention(q, k, v, mask=None):
 
 
 def _attention_probes():
-    """Six heads on 2, 3 and 1, four on 4 and 2; T = S, T < S and T = 1; masks for all and for each
-    row, one of which lets queries look ahead; a batch as large as the heads; scores of several
-    hundred; a gradient. In half precision one key wins by so much that the answer is the same
-    however it is rounded on the way."""
+    """Six heads on 2, 3 and 1, four on 4 and 2; T = S, T < S and T = 1; one sentence, one token;
+    masks for all and for each row, one of which lets queries look ahead; a batch as large as the
+    heads; scores of tens of thousands; views; a gradient. In half precision one key wins by so
+    much that the answer is the same however it is rounded on the way; or its numbers are such that
+    only a softmax which calculates in 16 bits goes astray."""
     g = seeded(41)
 
     def probe(B, T, S, H, n_kv, D, scale=1.0):
@@ -49,17 +50,28 @@ def _attention_probes():
         return (column <= asking) & (column >= empty) | (column == asking)  # (B, T, S)
 
     def clear(T, S, n_kv, H, D, dtype):
-        """Each key lies along an axis of its own and each query along one that it may see: its
-        score is 24 * 24 / root D, and all others are 0."""
+        """Each key lies along an axis of its own and each query along one that it may see, before
+        its own where there is one: its score is 24 * 24 / root D, and all others are 0."""
         axes = torch.rand(2, n_kv, D, generator=g).argsort(-1)[..., :S].transpose(1, 2)
         k = 24 * F.one_hot(axes, D)  # (B, S, n_kv, D)
         v = torch.randint(-9, 10, (2, S, n_kv, D), generator=g)
         owner = (torch.arange(H) // (H // n_kv)).expand(2, T, H)
         position = torch.arange(S - T, S).view(1, T, 1)
-        aim = (torch.rand(2, T, H, generator=g) * (position + 1)).long()
+        aim = (torch.rand(2, T, H, generator=g) * position.clamp(min=1)).long()
         q = k[torch.arange(2)[:, None, None], aim, owner]  # (B, T, H, D)
         return q.to(dtype), k.to(dtype), v.to(dtype)
 
+    def fine(high, low, dtype, T=3, S=5, n_kv=2, H=4, D=16):
+        """Scores high and low for two keys, and far below for the others. high - low has more
+        digits than 16 bits hold; the share of the lower key is, to a hair, a 16-bit number."""
+        k = torch.eye(S, D).expand(n_kv, S, D).transpose(0, 1).repeat(2, 1, 1, 1)
+        v = torch.zeros(2, S, n_kv, D)
+        v[:, 1] = 2.0 ** torch.arange(10, 12)[:, None]  # a power of two for each KV head
+        q = torch.full((2, T, H, D), -256.0)
+        q[..., 0], q[..., 1] = 4 * torch.tensor(high), 4 * torch.tensor(low)
+        return q.to(dtype), k.to(dtype), v.to(dtype)
+
+    views = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in probe(2, 3, 4, 6, 3, 4)]
     learned = [x.requires_grad_() for x in probe(2, 3, 3, 6, 2, 5)]
     return [
         probe(2, 5, 5, 6, 2, 4),
@@ -70,10 +82,15 @@ def _attention_probes():
         (*probe(3, 2, 7, 6, 2, 4), padded(3, 2, 7)),
         (*probe(2, 4, 6, 6, 3, 4), any_mask(4, 6)),
         (*probe(4, 3, 5, 4, 2, 6), any_mask(4, 3, 5)),
-        probe(2, 4, 4, 6, 2, 4, scale=300.0),
+        probe(2, 4, 4, 6, 2, 4, scale=3e4),
+        probe(1, 3, 4, 6, 2, 5),
+        probe(1, 1, 1, 6, 3, 5),
+        tuple(views),
         tuple(learned),
         clear(5, 5, 2, 6, 16, torch.bfloat16),
         clear(2, 6, 3, 6, 16, torch.float16),
+        fine(23.0, -0.0625, torch.bfloat16),
+        fine(9.59375, 1.55859375, torch.float16),
     ]
 
 
@@ -126,8 +143,9 @@ def one_kv_head_for_all(q, k, v, mask=None):
 
 
 @wrong(
-    "You did not spread the key heads over the query heads. It runs where there are as many of "
-    "one as of the other, or a single one, and stops elsewhere."
+    "You did not spread the key heads over the query heads, or the keys and not the values: both "
+    "have n_kv heads. It runs where there are as many of one as of the other, or a single one, and "
+    "stops elsewhere."
 )
 def as_many_kv_heads_as_heads(q, k, v, mask=None):
     return _grouped(q, k, v, mask, spread=lambda x, n: x)
@@ -344,6 +362,282 @@ def scales_q_where_it_stands(q, k, v, mask=None):
 )
 def no_gradient_through_the_weights(q, k, v, mask=None):
     return _grouped(q, k, v, mask).detach()
+
+
+@wrong(
+    "Softmax by hand, and in 16 bits: `scores - largest` is rounded before exp, and exp makes "
+    "seven percent of it. Go to float32 first, `scores.float()`, and come back when the weights "
+    "are made. (`scores.softmax(-1)` widens by itself.)"
+)
+def softmax_by_hand_in_16_bits(q, k, v, mask=None):
+    def by_hand(s, m):
+        s = s.masked_fill(~m, -INFINITY)
+        raised = (s - s.amax(-1, keepdim=True)).exp()
+        return raised / raised.sum(-1, keepdim=True)
+
+    return _grouped(q, k, v, mask, softmax=by_hand)
+
+
+@wrong(
+    "You copied each key head n_kv times. As often as there are query heads to it: H / n_kv. (Four "
+    "heads on two cannot tell the two numbers apart.)"
+)
+def as_many_copies_as_kv_heads(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, spread=lambda x, n: x.repeat_interleave(x.shape[2], dim=2))
+
+
+@wrong("You copied the positions, axis 1. What there are too few of are heads, axis 2.")
+def copies_the_positions(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, spread=lambda x, n: x.repeat_interleave(n, dim=1))
+
+
+@wrong(
+    "Your causal mask is off by one: each query sees one token too many, the one that it is to "
+    "guess. `tril(S - T)`, `triu(S - T + 1)`."
+)
+def grouped_one_step_ahead(q, k, v, mask=None):
+    T, S = q.shape[1], k.shape[1]
+    ahead = torch.ones(T, S, dtype=torch.bool).tril(S - T + 1)
+    return _grouped(q, k, v, ahead if mask is None else mask)
+
+
+@wrong(
+    "Your causal mask is off by one: no query sees itself, and the first sees nothing at all, "
+    "which makes nan. `tril(S - T)`, `triu(S - T + 1)`."
+)
+def grouped_without_itself(q, k, v, mask=None):
+    T, S = q.shape[1], k.shape[1]
+    behind = torch.ones(T, S, dtype=torch.bool).tril(S - T - 1)
+    return _grouped(q, k, v, behind if mask is None else mask)
+
+
+@wrong(
+    "The shift of your causal mask has the wrong sign: S - T, not T - S. The queries are the last "
+    "ones, so the diagonal moves to the right."
+)
+def grouped_mask_shifted_the_other_way(q, k, v, mask=None):
+    T, S = q.shape[1], k.shape[1]
+    other = torch.ones(T, S, dtype=torch.bool).tril(T - S)
+    return _grouped(q, k, v, other if mask is None else mask)
+
+
+@wrong(
+    "Your causal mask is (T, T). With a cache there are S keys: (T, S), and the queries are the "
+    "last T positions."
+)
+def grouped_mask_is_square(q, k, v, mask=None):
+    square = torch.ones(q.shape[1], q.shape[1], dtype=torch.bool).tril()
+    return _grouped(q, k, v, square if mask is None else mask)
+
+
+@wrong(
+    "You filled where the query MAY look, with your own mask and with a given one. `masked_fill` "
+    "replaces where its mask is True: hand it the opposite, `~mask`."
+)
+def fills_the_visible(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(m, -INFINITY))
+
+
+@wrong(
+    "You gave every mask a head axis with `[:, None]`. That suits (B, T, S); of (T, S) it makes "
+    "(T, 1, S). Third from the end suits both: `unsqueeze(-3)`."
+)
+def a_head_axis_second(q, k, v, mask=None):
+    seen = layers.causal_mask(q.shape[1], k.shape[1]) if mask is None else mask
+    return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(~seen[:, None], -INFINITY))
+
+
+@wrong(
+    "You gave every mask two axes in front. That suits (T, S); of (B, T, S) it makes five axes, "
+    "and rows of the batch meet heads. Third from the end suits both: `unsqueeze(-3)`."
+)
+def two_axes_in_front(q, k, v, mask=None):
+    seen = layers.causal_mask(q.shape[1], k.shape[1]) if mask is None else mask
+    return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(~seen[None, None], -INFINITY))
+
+
+@wrong(
+    "You filled with -10,000. Scores can be lower than that, and then the hidden token wins. Minus "
+    "infinity is below every number, in every dtype."
+)
+def minus_ten_thousand(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(~m, -1e4))
+
+
+@wrong(
+    "You added True and False, as 1 and 0, to the scores: visible keys count a little more, and "
+    "nothing is hidden."
+)
+def adds_the_mask(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=lambda s, m: s + m)
+
+
+@wrong(
+    "You multiplied the mask by minus infinity and added it. Where it is 0 that makes 0 times "
+    "infinity, which is nan. `masked_fill` or `torch.where` puts the number in without arithmetic."
+)
+def infinity_times_zero(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=lambda s, m: s + (1.0 - m.to(s)) * -INFINITY)
+
+
+@wrong(
+    "You hid after the softmax (or after its largest score was taken away) and made the rows sum "
+    "to 1 again. On paper that is right. But where a hidden score is larger by a hundred, "
+    "nothing is left for those that may be seen, and 0/0 is nan. Hide before."
+)
+def grouped_hides_late_and_mends(q, k, v, mask=None):
+    def late(s, m):
+        weights = s.float().softmax(-1) * m
+        return weights / weights.sum(-1, keepdim=True)
+
+    return _grouped(q, k, v, mask, softmax=late)
+
+
+@wrong(
+    "You took one largest score away from all rows. A row whose scores all lie far below it has "
+    "only zeros left, and 0/0 is nan: each row needs its own, `amax(-1, keepdim=True)`."
+)
+def one_largest_for_all(q, k, v, mask=None):
+    def by_hand(s, m):
+        s = s.masked_fill(~m, -INFINITY).float()
+        raised = (s - s.max()).exp()
+        return raised / raised.sum(-1, keepdim=True)
+
+    return _grouped(q, k, v, mask, softmax=by_hand)
+
+
+@wrong(
+    "Your weights stay float32 where v has 16 bits, and torch multiplies no two dtypes. Bring the "
+    "weights back, `type_as(v)`, before they meet v."
+)
+def weights_stay_wide(q, k, v, mask=None):
+    S = k.shape[1]
+    eye = torch.eye(S, dtype=torch.float32).expand(k.shape[0], k.shape[2], S, S).transpose(1, 2)
+    weights = _grouped(q, k, eye, mask).transpose(1, 2)  # (B, H, T, S)
+    n = q.shape[2] // k.shape[2]
+    return (weights @ v.repeat_interleave(n, dim=2).transpose(1, 2)).transpose(1, 2)
+
+
+@wrong(
+    "You joined the heads already: (B, T, H*D). The model does that when it comes to wo; here "
+    "(B, T, H, D) is asked for."
+)
+def joins_the_heads(q, k, v, mask=None):
+    return _grouped(q, k, v, mask).flatten(2)
+
+
+@wrong(
+    "You brought the heads to the front with a reshape, and back with a transpose. A reshape cuts "
+    "the same row of numbers at other places and mixes tokens with heads: transpose both times."
+)
+def reshapes_on_the_way_in(q, k, v, mask=None):
+    (B, T, H, D), S = q.shape, k.shape[1]
+    k, v = (x.repeat_interleave(H // x.shape[2], dim=2) for x in (k, v))
+    q, k, v = q.reshape(B, H, T, D), k.reshape(B, H, S, D), v.reshape(B, H, S, D)
+    return _grouped(*(x.transpose(1, 2) for x in (q, k, v)), mask)
+
+
+@wrong(
+    "You divided by the root of the number of keys. A score is a sum over D numbers; yours would "
+    "change as the text grows."
+)
+def divides_by_the_keys(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, scale=k.shape[1] ** -0.5)
+
+
+@wrong("You returned the weights too. The output alone is asked for, (B, T, H, D).")
+def returns_two(q, k, v, mask=None):
+    S = k.shape[1]
+    eye = torch.eye(S, dtype=v.dtype).expand(k.shape[0], k.shape[2], S, S).transpose(1, 2)
+    return _grouped(q, k, v, mask), _grouped(q, k, eye, mask).transpose(1, 2)
+
+
+@wrong(
+    "You squeezed. A token that comes alone (T = 1) or a sentence alone (B = 1) loses an axis that "
+    "wo still counts on."
+)
+def squeezed_output(q, k, v, mask=None):
+    return _grouped(q, k, v, mask).squeeze()
+
+
+@wrong(
+    "You squeezed the axis of T away where one token comes alone. In a model every new token does: "
+    "(B, 1, H, D) keeps its four axes."
+)
+def squeezed_when_alone(q, k, v, mask=None):
+    return _grouped(q, k, v, mask).squeeze(1)
+
+
+@wrong("You mixed the keys. The keys only decide the weights; what is handed out is the values.")
+def hands_out_the_keys(q, k, v, mask=None):
+    return _grouped(q, k, k, mask)
+
+
+@wrong(
+    "Your softmax runs over the queries, the axis before the last. Each query has a whole 1 to "
+    "share out over the keys; a key that nobody sees makes nan besides."
+)
+def softmax_down_a_column(q, k, v, mask=None):
+    def over_queries(s, m):
+        return s.masked_fill(~m, -INFINITY).float().softmax(2)
+
+    return _grouped(q, k, v, mask, softmax=over_queries)
+
+
+@wrong(
+    "You flattened the heads into one of H*D numbers. The shares are then the same for all heads; "
+    "each head asks, compares and mixes for itself."
+)
+def one_wide_head(q, k, v, mask=None):
+    B, T, H, D = q.shape
+    k, v = (x.repeat_interleave(H // x.shape[2], dim=2) for x in (k, v))
+    wide = [x.flatten(2)[:, :, None] for x in (q, k, v)]
+    return _grouped(*wide, mask, scale=D**-0.5).view(B, T, H, D)
+
+
+@wrong(
+    "You merged axes with `view`, which works only while the numbers lie in one row in memory. q "
+    "may be a view itself, with the heads first: `reshape`, or leave the axes as they are."
+)
+def views_across_heads(q, k, v, mask=None):
+    B, T, H, D = q.shape
+    return _grouped(q.view(B * T * H, D).view(B, T, H, D), k, v, mask)
+
+
+@wrong(
+    "Your weights are cut off from autograd, by `no_grad`, `detach` or `.data`: right values, but "
+    "only the values learn. In a Llama wq and wk would stay random for ever."
+)
+def weights_cut(q, k, v, mask=None):
+    return _grouped(q.detach(), k.detach(), v, mask)
+
+
+@wrong("The queries are cut off from autograd: wq would never learn what to ask.")
+def queries_cut(q, k, v, mask=None):
+    return _grouped(q.detach(), k, v, mask)
+
+
+@wrong("The keys are cut off from autograd: wk would never learn what to offer.")
+def keys_cut(q, k, v, mask=None):
+    return _grouped(q, k.detach(), v, mask)
+
+
+@wrong("The values are cut off from autograd: wv would never learn what to hand over.")
+def values_cut(q, k, v, mask=None):
+    return _grouped(q, k, v.detach(), mask)
+
+
+@wrong(
+    "Softmax by hand, and its sum is cut off from autograd: right values, wrong slopes, since a "
+    "larger score takes its share from the others. Cut nothing, or leave it to `softmax`."
+)
+def sum_of_the_shares_cut(q, k, v, mask=None):
+    def by_hand(s, m):
+        s = s.masked_fill(~m, -INFINITY).float()
+        raised = (s - s.amax(-1, keepdim=True)).exp()
+        return raised / raised.sum(-1, keepdim=True).detach()
+
+    return _grouped(q, k, v, mask, softmax=by_hand)
 
 
 EXERCISE = Exercise(

@@ -29,8 +29,8 @@ def _cached_reference(q, k, v, keys, values, length):
 
 
 def _cached_probes():
-    """One new token and several; an empty cache, a half-full one, one that becomes full. The
-    columns that are not filled hold old numbers, as they do after a rewind."""
+    """One new token and several; one sentence alone; an empty cache, a half-full one, one that
+    becomes full. The columns that are not filled hold old numbers, as they do after a rewind."""
     g = seeded(42)
 
     def probe(B, T, H, n_kv, D, room, length):
@@ -43,6 +43,8 @@ def _cached_probes():
         probe(2, 3, 4, 2, 8, 10, 4),
         probe(2, 1, 6, 1, 4, 6, 5),
         probe(3, 1, 4, 4, 6, 5, 0),
+        probe(1, 1, 4, 2, 6, 8, 3),
+        probe(2, 2, 6, 3, 4, 9, 3),
     ]
 
 
@@ -198,6 +200,216 @@ def cache_repeats_in_turn(q, k, v, keys, values, length):
     times = (1, 1, q.shape[2] // k.shape[2], 1)
     out = layers.attention(q, keys[:, :end].repeat(times), values[:, :end].repeat(times))
     return out, keys, values
+
+
+def _step(q, k, v, keys, values, length, see=None):
+    """The right step, but for what is attended to: see(keys, values, end) gives the columns."""
+    end = length + k.shape[1]
+    keys, values = _written(k, v, keys, values, length, end)
+    seen = (keys[:, :end], values[:, :end]) if see is None else see(keys, values, end)
+    return layers.attention(q, *seen), keys, values
+
+
+@wrong(
+    "You attend over the whole room. Columns behind length + T hold rubbish, and your causal mask, "
+    "aligned to the end of the room, lets the queries see it. Cut keys and values at length + T."
+)
+def attends_over_the_whole_room(q, k, v, keys, values, length):
+    return _step(q, k, v, keys, values, length, lambda keys, values, end: (keys, values))
+
+
+@wrong(
+    "You attend over the whole room and without a mask. Columns behind length + T hold rubbish, "
+    "and of several new tokens the first must not see the later ones."
+)
+def whole_room_without_a_mask(q, k, v, keys, values, length):
+    keys, values = _written(k, v, keys, values, length, length + k.shape[1])
+    all_of_it = torch.ones(q.shape[1], keys.shape[1], dtype=torch.bool)
+    return layers.attention(q, keys, values, all_of_it), keys, values
+
+
+@wrong(
+    "You attended before you had written: where the new columns belong the old rubbish was read. "
+    "Write first, then attend."
+)
+def attends_before_it_writes(q, k, v, keys, values, length):
+    end = length + k.shape[1]
+    out = layers.attention(q, keys[:, :end], values[:, :end])
+    return out, *_written(k, v, keys, values, length, end)
+
+
+@wrong(
+    "Your queries see the `length` columns from before, and not their own. A token looks at itself "
+    "as well: the filled columns are length + T now."
+)
+def sees_the_old_columns_only(q, k, v, keys, values, length):
+    return _step(
+        q,
+        k,
+        v,
+        keys,
+        values,
+        length,
+        lambda keys, values, end: (keys[:, :length], values[:, :length]),
+    )
+
+
+@wrong(
+    "You cut one column too early: a slice ends BEFORE its second number, so columns 0 to length "
+    "+ T - 1 are `[:, :length + T]`."
+)
+def cuts_one_column_early(q, k, v, keys, values, length):
+    return _step(
+        q, k, v, keys, values, length,
+        lambda keys, values, end: (keys[:, : end - 1], values[:, : end - 1]),
+    )  # fmt: skip
+
+
+@wrong(
+    "You cut one column too late: column length + T holds rubbish. A slice ends BEFORE its second "
+    "number, `[:, :length + T]`."
+)
+def cuts_one_column_late(q, k, v, keys, values, length):
+    return _step(
+        q, k, v, keys, values, length,
+        lambda keys, values, end: (keys[:, : end + 1], values[:, : end + 1]),
+    )  # fmt: skip
+
+
+@wrong(
+    "You left one column empty: you wrote from length + 1 on. Columns 0 to length - 1 are "
+    "filled, so the next is `length` itself."
+)
+def writes_one_column_late(q, k, v, keys, values, length):
+    start, end = length + 1, length + 1 + k.shape[1]
+    keys, values = keys.clone(), values.clone()
+    keys[:, start:end], values[:, start:end] = k, v
+    return layers.attention(q, keys[:, :end], values[:, :end]), keys, values
+
+
+@wrong(
+    "You wrote from length - 1 on, over the last token. Columns 0 to length - 1 are filled, so the "
+    "next is `length`. (With an empty cache -1 even means the last column.)"
+)
+def writes_over_the_last_token(q, k, v, keys, values, length):
+    start, end = length - 1, length - 1 + k.shape[1]
+    keys, values = keys.clone(), values.clone()
+    keys[:, start:end], values[:, start:end] = k, v
+    end = length + k.shape[1]
+    return layers.attention(q, keys[:, :end], values[:, :end]), keys, values
+
+
+@wrong("All three are right, in another order: (out, keys, values).")
+def output_last(q, k, v, keys, values, length):
+    out, keys, values = _step(q, k, v, keys, values, length)
+    return keys, values, out
+
+
+@wrong("You return the values before the keys: (out, keys, values).")
+def values_before_keys(q, k, v, keys, values, length):
+    out, keys, values = _step(q, k, v, keys, values, length)
+    return out, values, keys
+
+
+@wrong("You return the new length too. A tuple of three is asked for: (out, keys, values).")
+def returns_the_length_too(q, k, v, keys, values, length):
+    return *_step(q, k, v, keys, values, length), length + k.shape[1]
+
+
+@wrong(
+    "You wrote the first new token and left the others out. In prefill several come at once: T "
+    "columns, from `length` on."
+)
+def writes_the_first_alone(q, k, v, keys, values, length):
+    keys, values = keys.clone(), values.clone()
+    keys[:, length], values[:, length] = k[:, 0], v[:, 0]
+    return layers.attention(q, keys[:, : length + 1], values[:, : length + 1]), keys, values
+
+
+@wrong(
+    "`keys[:, length]` is one column without its axis, (B, n_kv, D), and k is (B, T, n_kv, D). T "
+    "columns are new: a slice, from length to length + T."
+)
+def one_column_for_all(q, k, v, keys, values, length):
+    keys, values = keys.clone(), values.clone()
+    keys[:, length] = k
+    values[:, length] = v
+    return layers.attention(q, keys[:, : length + 1], values[:, : length + 1]), keys, values
+
+
+@wrong("Your slice is one column wide. T tokens are new: from length to length + T.")
+def slice_of_one(q, k, v, keys, values, length):
+    keys, values = _written(k, v, keys, values, length, length + 1)
+    return layers.attention(q, keys[:, : length + 1], values[:, : length + 1]), keys, values
+
+
+@wrong(
+    "All of your queries see up to column `length`, where the first of them stands. The next one "
+    "stands at length + 1, and sees one more."
+)
+def one_end_for_all_queries(q, k, v, keys, values, length):
+    keys, values = _written(k, v, keys, values, length, length + k.shape[1])
+    mask = (torch.arange(keys.shape[1]) <= length).expand(q.shape[1], -1)
+    return layers.attention(q, keys, values, mask), keys, values
+
+
+@wrong(
+    "Your mask is off by one: `<` hides each query from itself. It stands at length + t, and may "
+    "look up to there, `<=`."
+)
+def hides_it_from_itself(q, k, v, keys, values, length):
+    keys, values = _written(k, v, keys, values, length, length + k.shape[1])
+    mask = torch.arange(keys.shape[1]) < torch.arange(length, length + q.shape[1])[:, None]
+    out = layers.attention(q, keys, values, mask)
+    return out, keys, values
+
+
+@wrong(
+    "You made new, empty rooms and copied only what is filled. The columns behind length + T are "
+    "to stay as they were: copy the whole room, `clone()`."
+)
+def cleans_the_room(q, k, v, keys, values, length):
+    out, new_keys, new_values = _step(q, k, v, keys, values, length)
+    end = length + k.shape[1]
+    new_keys[:, end:], new_values[:, end:] = 0, 0
+    return out, new_keys, new_values
+
+
+@wrong(
+    "You copied the keys, and wrote into the caller's values. Both are asked for as copies, so "
+    "that the step can be checked."
+)
+def copies_the_keys_alone(q, k, v, keys, values, length):
+    out, new_keys, _ = _step(q, k, v, keys, values, length)
+    values[:, length : length + k.shape[1]] = v
+    return out, new_keys, values
+
+
+@wrong(
+    "You wrote the new columns at the far end of the room. They belong directly behind the "
+    "`length` columns that are filled; what lies between is rubbish."
+)
+def writes_at_the_end_of_the_room(q, k, v, keys, values, length):
+    keys, values = keys.clone(), values.clone()
+    keys[:, -k.shape[1] :], values[:, -k.shape[1] :] = k, v
+    return layers.attention(q, keys, values), keys, values
+
+
+@wrong(
+    "Your slice cuts the first axis, the batch. Columns are the second: `keys[:, length:length + "
+    "T]`."
+)
+def writes_along_the_batch(q, k, v, keys, values, length):
+    end = length + k.shape[1]
+    keys, values = keys.clone(), values.clone()
+    keys[length:end] = k
+    values[length:end] = v
+    return layers.attention(q, keys[:, :end], values[:, :end]), keys, values
+
+
+@wrong("You wrote the new keys into the values as well. Each has its own: values get v.")
+def keys_into_both(q, k, v, keys, values, length):
+    return _step(q, k, k, keys, values, length)
 
 
 EXERCISE = Exercise(

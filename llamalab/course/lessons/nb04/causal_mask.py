@@ -95,6 +95,95 @@ def knows_no_past(T, S):
     return torch.ones(T, T, dtype=torch.bool).tril()
 
 
+@wrong(
+    "Two things: True is to mean may look, and yours is True where the query may NOT look; and "
+    "your triangle is lined up with the first positions, where the queries are the last T of S."
+)
+def hidden_and_from_the_start(T, S):
+    return torch.ones(T, S).triu(1).bool()
+
+
+@wrong(
+    "The shift has the wrong sign: S - T, not T - S. The queries are the last ones, so the "
+    "diagonal moves to the right, and every query sees the S - T tokens before them."
+)
+def shifted_the_other_way(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(T - S)
+
+
+@wrong(
+    "You shifted by T. The first query stands at S - T: shift by that, which is 0 where nothing "
+    "came before."
+)
+def shifted_by_the_new_tokens(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(T)
+
+
+@wrong(
+    "The pattern is right, but these are whole numbers, 1 and 0. `~1` is -2, and a mask of numbers "
+    "is added to the scores by PyTorch. It should be True and False."
+)
+def whole_ones_and_zeros(T, S):
+    return torch.ones(T, S, dtype=torch.int32).tril(S - T)
+
+
+@wrong(
+    "The pattern is right, but these are whole numbers, 1 and 0. `~1` is -2, and a mask of numbers "
+    "is added to the scores by PyTorch. It should be True and False. "
+    "(Comparisons give such a tensor by themselves.)"
+)
+def long_ones_and_zeros(T, S):
+    return torch.ones(T, S, dtype=torch.int64).tril(S - T)
+
+
+@wrong("The pattern is right, with two axes too many. What is asked for is (T, S), for all heads.")
+def with_axes_for_batch_and_head(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(S - T)[None, None]
+
+
+@wrong(
+    "You kept the last T columns of the whole triangle. It is the last T ROWS: rows are queries."
+)
+def last_columns(T, S):
+    return torch.ones(S, S, dtype=torch.bool).tril()[:, -T:]
+
+
+@wrong(
+    "Yours is (S, S): a row for each position, also for those that ask no longer. The T queries "
+    "are its last rows."
+)
+def a_row_for_every_position(T, S):
+    return torch.ones(S, S, dtype=torch.bool).tril()
+
+
+@wrong(
+    "You hid the S - T tokens that came before. The new ones may look at all of them: that is what "
+    "a cache is for."
+)
+def hides_the_past(T, S):
+    past = torch.zeros(T, S - T, dtype=torch.bool)
+    return torch.cat((past, torch.ones(T, T, dtype=torch.bool).tril()), dim=1)
+
+
+@wrong(
+    "Your triangle stands on the left and the open columns on the right. The past comes first: "
+    "open columns, then the triangle of the new tokens."
+)
+def triangle_before_the_past(T, S):
+    new = torch.ones(T, T, dtype=torch.bool).tril()
+    return torch.cat((new, torch.ones(T, S - T, dtype=torch.bool)), dim=1)
+
+
+@wrong("The pattern is right, but it is a list of lists. A bool tensor (T, S) is asked for.")
+def a_list_of_lists(T, S):
+    return [[s <= S - T + t for s in range(S)] for t in range(T)]
+
+
+@wrong("The pattern is right, but it is numpy's array. A bool tensor of torch is asked for.")
+def an_array_of_numpy(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(S - T).numpy()
+
+
 EXERCISE = Exercise(
     name="causal_mask",
     title="The causal mask",

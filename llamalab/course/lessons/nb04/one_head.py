@@ -24,12 +24,21 @@ def _one_head_reference(q, k, v):
 
 
 def _one_head_probes():
-    """T = S, T < S, one query; D with and without a whole root; T = D; a gradient."""
+    """T = S, T < S, one query, one token alone; D with and without a whole root; T = D; scores of
+    several hundred, hidden ones among them; q, k and v as views; a gradient."""
     g = seeded(40)
 
     def probe(T, S, D, dtype=torch.float32):
         sizes = ((T, D), (S, D), (S, D))
         return [torch.randn(*size, generator=g).to(dtype) for size in sizes]
+
+    def large(T, S, D):
+        q, k, v = probe(T, S, D)
+        return 300 * q, k, v
+
+    def far_below(T, S, D):
+        q, k, v = probe(T, S, D)
+        return -300 * (1 + q.abs()), 1 + k.abs(), v  # every score is a large negative number
 
     learned = probe(3, 3, 6)
     learned[0].requires_grad_()
@@ -39,6 +48,11 @@ def _one_head_probes():
         tuple(probe(1, 4, 7)),
         tuple(probe(4, 4, 4)),
         tuple(probe(3, 7, 9, torch.float64)),
+        tuple(probe(1, 1, 5)),
+        large(6, 6, 3),
+        large(3, 8, 4),
+        far_below(4, 4, 3),
+        tuple(x.T for x in probe(3, 3, 7)),
         tuple(learned),
     ]
 
@@ -202,6 +216,217 @@ def takes_the_best(q, k, v):
         return F.one_hot(found, s.shape[-1]).to(s.dtype) + 0 * s
 
     return _head(q, k, v, softmax=best)
+
+
+@wrong(
+    "You took exp of the scores as they are. On paper it is right; above 88 exp is infinite in "
+    "float32, and infinity over infinity is nan. Take the row's largest score away first, or leave "
+    "it to `softmax`, which does."
+)
+def head_exp_without_the_largest(q, k, v):
+    def by_hand(s, m):
+        raised = s.exp() * m
+        return raised / raised.sum(-1, keepdim=True)
+
+    return _head(q, k, v, softmax=by_hand)
+
+
+@wrong(
+    "You took one largest score away from all rows. A row whose scores all lie far below it has "
+    "only zeros left, and 0/0 is nan: each query needs its own, `amax(-1, keepdim=True)`."
+)
+def head_one_largest_for_all(q, k, v):
+    def by_hand(s, m):
+        s = s.masked_fill(~m, -INFINITY)
+        raised = (s - s.max()).exp()
+        return raised / raised.sum(-1, keepdim=True)
+
+    return _head(q, k, v, softmax=by_hand)
+
+
+@wrong(
+    "You hid the future after the softmax (or after its largest score was taken away) and made the "
+    "rows sum to 1 again. On paper that is right. But where a hidden score is larger by a hundred, "
+    "nothing is left for those that may be seen, and 0/0 is nan. Hide before."
+)
+def head_hides_late_and_mends(q, k, v):
+    def late(s, m):
+        weights = s.softmax(-1) * m
+        return weights / weights.sum(-1, keepdim=True)
+
+    return _head(q, k, v, softmax=late)
+
+
+@wrong(
+    "You filled with -100. It is small beside most scores, not beside all: where those that may be "
+    "seen lie at -300, the hidden one wins. Minus infinity is below every number."
+)
+def head_fills_with_minus_a_hundred(q, k, v):
+    return _head(q, k, v, softmax=lambda s, m: s.masked_fill(~m, -100.0).softmax(-1))
+
+
+@wrong(
+    "You multiplied the mask by minus infinity and added it. Where it is 0 that makes 0 times "
+    "infinity, which is nan. `masked_fill` or `torch.where` puts the number in without arithmetic."
+)
+def head_infinity_times_zero(q, k, v):
+    return _head(q, k, v, softmax=lambda s, m: (s + (1.0 - m.to(s)) * -INFINITY).softmax(-1))
+
+
+@wrong(
+    "Your mask is off by one: each query sees one token too many, and that is the one it is to "
+    "guess. Position S - T + t may look at columns up to S - T + t: `tril(S - T)`, `triu(S - T + "
+    "1)`."
+)
+def head_one_step_ahead(q, k, v):
+    T, S = q.shape[0], k.shape[0]
+    return _head(q, k, v, mask=torch.ones(T, S, dtype=torch.bool).tril(S - T + 1))
+
+
+@wrong(
+    "You filled where the query MAY look. `masked_fill` replaces where its mask is True: hand it "
+    "the opposite, `~`. (The last query is left with nothing, and a softmax over nothing is nan.)"
+)
+def head_fills_the_visible(q, k, v):
+    T, S = q.shape[0], k.shape[0]
+    return _head(q, k, v, mask=torch.ones(T, S, dtype=torch.bool).triu(S - T + 1))
+
+
+@wrong(
+    "The shift of your mask has the wrong sign: S - T, not T - S. The queries are the last ones, "
+    "so the diagonal moves to the right."
+)
+def head_mask_shifted_the_other_way(q, k, v):
+    T, S = q.shape[0], k.shape[0]
+    return _head(q, k, v, mask=torch.ones(T, S, dtype=torch.bool).tril(T - S))
+
+
+@wrong(
+    "Your mask is (T, T). With S keys it must be (T, S): the queries also see the S - T tokens "
+    "that came before them."
+)
+def head_mask_is_square(q, k, v):
+    T = q.shape[0]
+    scores = q @ k.T / q.shape[-1] ** 0.5
+    hidden = torch.ones(T, T, dtype=torch.bool).triu(1)
+    return scores.masked_fill(hidden, -INFINITY).softmax(-1) @ v
+
+
+@wrong(
+    "You divided by the root of the number of queries. What makes a score large is the number of "
+    "products in it, and that is D, the last axis."
+)
+def head_divides_by_the_queries(q, k, v):
+    return _head(q, k, v, scale=q.shape[0] ** -0.5)
+
+
+@wrong(
+    "float64 came in and float32 came out. Nothing here needs a cast: let every step run in the "
+    "dtype that it was given."
+)
+def head_comes_back_narrow(q, k, v):
+    return _head(q.float(), k.float(), v.float())
+
+
+@wrong(
+    "You sent float64 scores through a float32 softmax, and half of the digits are lost. Nothing "
+    "here needs a cast."
+)
+def head_narrow_softmax(q, k, v):
+    return _head(
+        q, k, v, softmax=lambda s, m: s.masked_fill(~m, -INFINITY).float().softmax(-1).to(s.dtype)
+    )
+
+
+@wrong("You returned the weights too. The output alone is asked for, (T, D).")
+def head_returns_two(q, k, v):
+    eye = torch.eye(k.shape[0], dtype=v.dtype)
+    return _head(q, k, v), _head(q, k, eye)
+
+
+@wrong("These are the weights, (T, S). They have yet to mix the values: weights @ v.")
+def head_returns_the_weights(q, k, v):
+    return _head(q, k, torch.eye(k.shape[0], dtype=v.dtype))
+
+
+@wrong(
+    "You divided q in place. The caller's q is another one now, and where q needs a gradient, "
+    "torch stops you. `q / …` makes a new one, `q /= …` does not."
+)
+def head_scales_q_in_place(q, k, v):
+    q /= q.shape[-1] ** 0.5
+    return _head(q, k, v, scale=1.0)
+
+
+@wrong(
+    "You squeezed. With one query the answer is (1, D): a token that comes alone keeps its axis."
+)
+def head_squeezed(q, k, v):
+    return _head(q, k, v).squeeze()
+
+
+@wrong(
+    "The sum runs over the right axis and loses it, so that row sums line up with columns. "
+    "`keepdim=True` keeps the axis; or leave it all to `softmax(dim=-1)`."
+)
+def head_sum_without_keepdim(q, k, v):
+    def by_hand(s, m):
+        raised = s.masked_fill(~m, -INFINITY).exp()
+        return raised / raised.sum(-1)
+
+    return _head(q, k, v, softmax=by_hand)
+
+
+@wrong(
+    "You compared the numbers of a token with each other: q.T @ k is (D, D). Turn k on its side, "
+    "q @ k.T, and every query meets every key: (T, S)."
+)
+def head_numbers_meet_numbers(q, k, v):
+    return (q.T @ k / q.shape[-1] ** 0.5).softmax(-1) @ v.T
+
+
+@wrong(
+    "Your output is cut off from autograd: right values, and nothing before this layer would ever "
+    "learn."
+)
+def head_cut_off(q, k, v):
+    return _head(q, k, v).detach()
+
+
+@wrong(
+    "Your weights are cut off from autograd, by `no_grad`, `detach` or `.data`: right values, but "
+    "only the values learn. What is asked (q) and what is offered (k) stay random for ever."
+)
+def head_weights_cut(q, k, v):
+    return _head(q.detach(), k.detach(), v)
+
+
+@wrong("The queries are cut off from autograd: wq would never learn what to ask.")
+def head_queries_cut(q, k, v):
+    return _head(q.detach(), k, v)
+
+
+@wrong("The keys are cut off from autograd: wk would never learn what to offer.")
+def head_keys_cut(q, k, v):
+    return _head(q, k.detach(), v)
+
+
+@wrong("The values are cut off from autograd: wv would never learn what to hand over.")
+def head_values_cut(q, k, v):
+    return _head(q, k, v.detach())
+
+
+@wrong(
+    "Softmax by hand, and its sum is cut off from autograd: right values, wrong slopes, since a "
+    "larger score takes its share from the others. Cut nothing, or leave it to `softmax`."
+)
+def head_sum_cut(q, k, v):
+    def by_hand(s, m):
+        s = s.masked_fill(~m, -INFINITY)
+        raised = (s - s.amax(-1, keepdim=True)).exp()
+        return raised / raised.sum(-1, keepdim=True).detach()
+
+    return _head(q, k, v, softmax=by_hand)
 
 
 EXERCISE = Exercise(

@@ -30,7 +30,8 @@ def _streaming_reference(q, k, v, block):
 
 def _streaming_probes():
     """Blocks that divide S and that do not, of 1 and larger than S; scores that rise by
-    hundreds, that begin high, that are all far below 0; queries of very different size."""
+    hundreds, that begin high, that are all far below 0; queries of very different size; many
+    keys and small blocks, where what is held at once shows."""
     g = seeded(43)
 
     def probe(T, S, D, block, slope=0.0, start=0.0, sizes=None):
@@ -49,6 +50,7 @@ def _streaming_probes():
         probe(3, 9, 4, 4, slope=-30.0, start=150.0),
         probe(2, 6, 3, 4, start=-300.0),
         probe(3, 6, 4, 2, start=150.0, sizes=(1.0, -1.0, 0.01)),
+        probe(7, 60, 3, 4),
     ]
 
 
@@ -207,6 +209,75 @@ def streams_unscaled(q, k, v, block):
     return _stream(q, k, v, block, scale=1.0)
 
 
+@wrong(
+    "Already your first block is infinite. The top begins at minus infinity, and something is "
+    "measured against it the wrong way round: what you have shrinks by exp(old - new), and the "
+    "block is measured against the NEW top, exp(score - new)."
+)
+def infinite_at_the_first_block(q, k, v, block):
+    return _stream(q, k, v, block, upside_down=True)
+
+
+@wrong(
+    "You replaced the top by each block's own. Where that is lower, exp(old - new) grows without "
+    "end. The top is the largest score SO FAR: the larger of the old one and the block's."
+)
+def top_of_this_block(q, k, v, block):
+    return _stream(q, k, v, block, fixed="own")
+
+
+@wrong("You did not divide. The weighted values are one sum, the weights another: their quotient.")
+def never_divides(q, k, v, block):
+    top = torch.full_like(q[:, :1], -INFINITY)
+    out = torch.zeros_like(q)
+    for start in range(0, k.shape[0], block):
+        scores = q @ k[start : start + block].T / q.shape[1] ** 0.5
+        new_top = torch.maximum(top, scores.amax(dim=1, keepdim=True))
+        out = out * (top - new_top).exp() + (scores - new_top).exp() @ v[start : start + block]
+        top = new_top
+    return out
+
+
+@wrong("You hid the future. Here there is no mask: every query sees every key.")
+def streams_causally(q, k, v, block):
+    T, S = q.shape[0], k.shape[0]
+    hidden = torch.ones(T, S, dtype=torch.bool).triu(S - T + 1)
+    scores = (q @ k.T / q.shape[1] ** 0.5).masked_fill(hidden, -INFINITY)
+    return scores.softmax(-1) @ v
+
+
+@wrong(
+    "Your largest score begins at a number of your choice. Where all scores are lower still, every "
+    "exp is 0, and 0/0 is nan. Below every score there is minus infinity alone."
+)
+def top_begins_at_minus_a_hundred(q, k, v, block):
+    top = torch.full_like(q[:, :1], -100.0)
+    total, out = torch.zeros_like(top), torch.zeros_like(q)
+    for start in range(0, k.shape[0], block):
+        scores = q @ k[start : start + block].T / q.shape[1] ** 0.5
+        new_top = torch.maximum(top, scores.amax(dim=1, keepdim=True))
+        shrink, raised = (top - new_top).exp(), (scores - new_top).exp()
+        total = total * shrink + raised.sum(dim=1, keepdim=True)
+        out = out * shrink + raised @ v[start : start + block]
+        top = new_top
+    return out / total
+
+
+def _most_that_may_be_held(q, k, v, block):
+    """Numbers in the largest tensor: a block's scores, the running sums, or a block itself."""
+    (T, D), wide = q.shape, min(block, k.shape[0])
+    return max(T * wide, T * D, wide * D)
+
+
+@wrong(
+    "The values are right, but some query met all S keys at once: the whole matrix, or whole rows "
+    "of it, where the QUERIES are cut into blocks or taken one by one. Cut the keys, `block` at a "
+    "time, and of what is past keep only the running sums of each query."
+)
+def meets_all_keys_at_once(q, k, v, block):
+    return (q @ k.T / q.shape[1] ** 0.5).softmax(-1) @ v
+
+
 EXERCISE = Exercise(
     name="streaming_softmax",
     title="Attention in one pass, block by block",
@@ -215,6 +286,7 @@ EXERCISE = Exercise(
     answer=streaming_attention,
     reference=_streaming_reference,
     probes=_streaming_probes,
+    largest_tensor=_most_that_may_be_held,
     rtol=2e-4,
     atol=1e-5,
     misconceptions=wrong.all,

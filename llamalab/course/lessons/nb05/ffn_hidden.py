@@ -71,8 +71,8 @@ def always_one_more(dim, multiple_of, multiplier=None):
 
 
 @wrong(
-    "You divided with `/`, which keeps the fraction, so nothing was rounded at all. Whole "
-    "multiples are counted with `//`."
+    "Nothing was rounded at all: multiple_of - 1 was added and never divided out, or divided out "
+    "with `/`, which keeps the fraction. Whole multiples are counted with `//`."
 )
 def divides_with_a_fraction(dim, multiple_of, multiplier=None):
     hidden = int(_times(multiplier, int(8 * dim / 3)))
@@ -209,6 +209,88 @@ def needs_a_multiplier(dim, multiple_of, multiplier=None):
 def multiplier_of_70b(dim, multiple_of, multiplier=None):
     hidden = int((multiplier or 1.3) * int(8 * dim / 3))
     return _up(hidden, multiple_of)
+
+
+@wrong(
+    "The number is right, and it is a float: `/`, a float factor or numpy's ceil made it one. A "
+    "matrix cannot have 11008.0 rows (`torch.empty` refuses); `//` between whole numbers gives one."
+)
+def comes_out_as_a_float(dim, multiple_of, multiplier=None):
+    hidden = int(_times(multiplier, int(8 * dim / 3)))
+    return multiple_of * float(math.ceil(hidden / multiple_of))
+
+
+@wrong(
+    "You returned how many multiples there are: 43 for 7B. Multiply by multiple_of again to have "
+    "the width."
+)
+def counts_the_multiples(dim, multiple_of, multiplier=None):
+    hidden = int(_times(multiplier, int(8 * dim / 3)))
+    return (hidden + multiple_of - 1) // multiple_of
+
+
+@wrong(
+    "You cut two thirds of dim to a whole number and enlarged that fourfold, which enlarges the "
+    "loss too: for dim 101 you have 268, and Meta 269."
+)
+def cuts_two_thirds_of_dim(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, 4 * int(2 * dim / 3))), multiple_of)
+
+
+@wrong(
+    "You divided by 3 first and enlarged what was left: `dim // 3 * 8` has lost up to 5 by then. "
+    "Multiply first, divide after."
+)
+def divides_first(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, dim // 3 * 8)), multiple_of)
+
+
+@wrong(
+    "Where there is a multiplier you left out the two thirds and the four. The multiplier works "
+    "on two thirds of 4 dim; it does not stand in for them."
+)
+def multiplier_of_dim_alone(dim, multiple_of, multiplier=None):
+    hidden = int(8 * dim / 3) if multiplier is None else int(multiplier * dim)
+    return _up(hidden, multiple_of)
+
+
+@wrong(
+    "Where there is a multiplier you left out the two thirds. It comes on top of them, it does not "
+    "take their place: 70B would get 45,056."
+)
+def multiplier_for_two_thirds(dim, multiple_of, multiplier=None):
+    hidden = int(8 * dim / 3) if multiplier is None else int(multiplier * 4 * dim)
+    return _up(hidden, multiple_of)
+
+
+@wrong("You read 1.3 as 130 per cent more. It is a factor: 1.3 times as wide.")
+def adds_the_multiplier(dim, multiple_of, multiplier=None):
+    hidden = int(8 * dim / 3)
+    return _up(int(hidden + (multiplier or 0) * hidden), multiple_of)
+
+
+@wrong("You divided by the multiplier. It makes the layer wider: times 1.3.")
+def divides_by_the_multiplier(dim, multiple_of, multiplier=None):
+    return _up(int(int(8 * dim / 3) / (multiplier or 1)), multiple_of)
+
+
+@wrong("You took three halves where it is two thirds: a third matrix must make the layer narrower.")
+def three_halves(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, int(6 * dim))), multiple_of)
+
+
+@wrong("You took one third of 4 dim. It is two thirds.")
+def one_third(dim, multiple_of, multiplier=None):
+    return _up(int(_times(multiplier, int(4 * dim / 3))), multiple_of)
+
+
+@wrong(
+    "You went up to a power of two: 7B would get 16,384. What is asked for is the next multiple of "
+    "multiple_of."
+)
+def next_power_of_two(dim, multiple_of, multiplier=None):
+    hidden = int(_times(multiplier, int(8 * dim / 3)))
+    return 2 ** math.ceil(math.log2(hidden))
 
 
 EXERCISE = Exercise(

@@ -1,5 +1,8 @@
 """Notebook 05, exercise 1: SiLU, whatever comes in."""
 
+import math
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -17,8 +20,9 @@ def _silu_reference(x):
 
 
 def _silu_probes():
-    """Numbers whose exponential overflows on either side; 0; one that wants its gradient; and
-    float16, whose exponential ends at 11, without numbers whose rounding could be disputed."""
+    """Numbers whose exponential overflows on either side; 0; one that wants its gradient;
+    float16, whose exponential ends at 11, without numbers whose rounding could be disputed; axes
+    of size 1, a tensor that lies transposed, and a batch of none."""
     g = seeded(50)
     wide = torch.tensor([[-1e4, -100.0, -89.0, -20.0], [0.0, 90.0, 100.0, 1e4]])
     half = torch.tensor([0.0, 16.0, 64.0, 256.0]).repeat(60)
@@ -30,6 +34,9 @@ def _silu_probes():
         (half.half(),),
         (torch.randn(4, 3, generator=g).requires_grad_(),),
         (torch.tensor([0.0, 32.0, 100.0, 256.0]).bfloat16(),),
+        (torch.randn(1, 1, 3, generator=g),),
+        (torch.randn(5, 2, generator=g).T,),
+        (torch.zeros(0, 4),),
     ]
 
 
@@ -108,8 +115,8 @@ def exp_over_one_plus_exp(x):
 
 @wrong(
     "You wrote the sigmoid out with exp(-x). At x = -12 that is past the end of float16, so a "
-    "small number becomes 0; and where it is infinite, in any dtype, the way back multiplies 0 "
-    "by infinity, and the gradient is nan."
+    "small number becomes 0 (a clamp that suits float32 comes too late there); and where it is "
+    "infinite, in any dtype, the way back multiplies 0 by infinity, and the gradient is nan."
 )
 def exp_of_minus_x(x):
     return x / (1 + torch.exp(-x))
@@ -146,6 +153,179 @@ def comes_back_wide(x):
 )
 def silu_in_place(x):
     return x.mul_(torch.sigmoid(x))
+
+
+@wrong(
+    "You wrote 1 - sigmoid(x): the share that is held back, so that large negative numbers pass. "
+    "The share that passes is sigmoid(x) itself."
+)
+def what_is_held_back(x):
+    return x * (1 - torch.sigmoid(x))
+
+
+@wrong(
+    "The exponent lost its minus: the sigmoid is 1 / (1 + exp(-x)). With yours the large "
+    "negative numbers pass."
+)
+def exponent_without_minus(x):
+    return x / (1 + torch.exp(x))
+
+
+@wrong(
+    "With |x| in the exponent nothing overflows, but the formula is the sigmoid only for "
+    "x >= 0. Below 0 the share is exp(x) / (1 + exp(x)): small, and yours is large."
+)
+def absolute_exponent(x):
+    return x / (1 + torch.exp(-x.abs()))
+
+
+@wrong(
+    "You clamped the exponent at a number that shows: from there on the share stands still, and "
+    "x times it grows. At x = -10,000 yours is -0.45, and 0 is right."
+)
+def clamps_the_exponent_at_ten(x):
+    return x / (1 + torch.exp((-x).clamp(max=10)))
+
+
+@wrong(
+    "You painted the nan over with 0: silu(100) is 100, and yours is 0 there. Nor is the gradient "
+    "mended by it. Choose a formula in which the overflow does not happen."
+)
+def nan_painted_over(x):
+    return torch.nan_to_num(x * torch.exp(x) / (1 + torch.exp(x)), nan=0.0)
+
+
+@wrong(
+    "Everything goes through float32 and back. In 16 bits nothing is gained, since torch's "
+    "sigmoid is safe there, and of a float64 half the digits are lost."
+)
+def by_way_of_float32(x):
+    return (x.float() * torch.sigmoid(x.float())).to(x.dtype)
+
+
+@wrong(
+    "You left torch for numpy. The values come back and the gradient does not (and numpy has no "
+    "bfloat16). Stay with torch's own functions."
+)
+def by_way_of_numpy(x):
+    numbers = x.detach().numpy()
+    return torch.from_numpy(numbers / (1 + np.exp(-numbers)))
+
+
+@wrong(
+    "You took the numbers out of the tensor one by one: `math.exp` stops with an error at 710, the "
+    "dtype is forgotten and no gradient can follow. Torch's functions take the tensor whole."
+)
+def number_by_number(x):
+    return torch.tensor([z / (1 + math.exp(-z)) for z in x.flatten().tolist()]).view(x.shape)
+
+
+@wrong(
+    "That is the sigmoid, and written so that it is infinity over infinity for x = 100. SiLU is x "
+    "times the sigmoid."
+)
+def sigmoid_from_exponentials(x):
+    return torch.exp(x) / (1 + torch.exp(x))
+
+
+@wrong("You squared the sigmoid. One of the two factors is x itself.")
+def sigmoid_squared(x):
+    return torch.sigmoid(x) ** 2
+
+
+@wrong("You added the share to x. It is a share *of* x: multiply.")
+def adds_the_share(x):
+    return x + torch.sigmoid(x)
+
+
+@wrong(
+    "A tanh runs from -1 to 1, so below 0 two minus signs make a plus. The share that passes runs "
+    "from 0 to 1: the sigmoid."
+)
+def tanh_for_sigmoid(x):
+    return x * torch.tanh(x)
+
+
+@wrong("`logsigmoid` is the logarithm of the share. SiLU multiplies by the share itself.")
+def log_of_the_share(x):
+    return x * F.logsigmoid(x)
+
+
+@wrong(
+    "That is GELU, in its form with tanh (GPT-2's). SiLU's share is the sigmoid of x, with no "
+    "factor and no cube."
+)
+def gelu_by_tanh(x):
+    return F.gelu(x, approximate="tanh")
+
+
+@wrong("That is ELU: e^x - 1 below 0. SiLU is x times the sigmoid on both sides.")
+def elu(x):
+    return F.elu(x)
+
+
+@wrong("That is the leaky ReLU, two straight lines. SiLU bends: x times the sigmoid of x.")
+def leaky_relu(x):
+    return F.leaky_relu(x)
+
+
+@wrong(
+    "`F.glu` cuts its input into two halves and gates one by the other, so half of the numbers are "
+    "gone. SiLU gates each number by itself."
+)
+def glu_of_torch(x):
+    return F.glu(x)
+
+
+@wrong(
+    "`squeeze()` took away an axis of size 1 that belongs to the caller: a batch of one comes back "
+    "without its batch. The shape that goes in is the shape that comes out."
+)
+def squeezes(x):
+    return (x * torch.sigmoid(x)).squeeze()
+
+
+@wrong(
+    "`view` only works where the numbers lie one after another, and a transposed tensor's do not. "
+    "SiLU works number by number: there is no need to flatten."
+)
+def flattens_by_view(x):
+    flat = x.view(-1)
+    return (flat * torch.sigmoid(flat)).view(x.shape)
+
+
+@wrong(
+    "The values are right and the slope is not: with the sigmoid detached only the road through x "
+    "in front is left. At x = -1 the slope is 0.072; yours is 0.269."
+)
+def sigmoid_detached(x):
+    return x * torch.sigmoid(x.detach())
+
+
+@wrong(
+    "The values are right and the slope is not: you detached the x in front, so only the road "
+    "through the sigmoid is left."
+)
+def x_in_front_detached(x):
+    return x.detach() * torch.sigmoid(x)
+
+
+@wrong(
+    "The values are right, but nothing can be learned through them: the result was cut off "
+    "(`detach`, `.data` or `no_grad`)."
+)
+def result_detached(x):
+    return (x * torch.sigmoid(x)).detach()
+
+
+@wrong(
+    "`torch.where` works out both of its cases for every number. The one that is not chosen gets "
+    "a gradient of 0, times an infinite slope: nan. Make the exponent safe before it is "
+    "exponentiated, with `-x.abs()`, say."
+)
+def two_cases_with_where(x):
+    right, left = x / (1 + torch.exp(-x)), x * torch.exp(x) / (1 + torch.exp(x))
+    return torch.where(x >= 0, right, left)
 
 
 EXERCISE = Exercise(

@@ -33,7 +33,8 @@ def _swiglu_backward_reference(x, w1, w2, w3, grad_out):
 
 
 def _swiglu_backward_probes():
-    """In float64, so that only the mathematics can differ; a square; a single vector."""
+    """In float64, so that only the mathematics can differ; a square; a single vector; gates of
+    thousands, whose exponential overflows in float64 too; x and grad_out that lie transposed."""
     g = seeded(52)
 
     def probe(size, hidden):
@@ -41,7 +42,17 @@ def _swiglu_backward_probes():
         w1, w2, w3 = _weights(size[-1], hidden, g)
         return tuple(t.double() for t in (1.5 * x, 1.5 * w1, w2, w3, grad_out))
 
-    return [probe((2, 3, 5), 7), probe((4, 4), 4), probe((2, 2, 3, 2), 6), probe((3,), 5)]
+    x, *weights, grad_out = probe((2, 4, 3), 5)
+    loud, *others = probe((2, 6), 3)
+    return [
+        probe((2, 3, 5), 7),
+        probe((4, 4), 4),
+        probe((2, 2, 3, 2), 6),
+        probe((3,), 5),
+        (2000 * loud, *others),
+        (x.transpose(0, 1), *weights, grad_out.transpose(0, 1)),
+        probe((1, 1, 2), 3),
+    ]
 
 
 def _right_slope(gate):
@@ -254,6 +265,236 @@ def w2_without_silu(x, w1, w2, w3, grad_out):
     return right[0], right[1], _over_tokens(grad_out, hidden), right[3]
 
 
+@wrong(
+    "You took the slope s (1 + gate s). What stands behind gate is the sigmoid's own slope over s, "
+    "1 - s: s (1 + gate (1 - s))."
+)
+def slope_without_one_minus(x, w1, w2, w3, grad_out):
+    return _with_slope(x, w1, w2, w3, grad_out, lambda z: z.sigmoid() * (1 + z * z.sigmoid()))
+
+
+@wrong(
+    "You used s (1 - s) with silu(gate) for s. The formula is s + gate s (1 - s), where s is the "
+    "sigmoid of the gate, everywhere."
+)
+def slope_from_silu(x, w1, w2, w3, grad_out):
+    def slope(z):
+        return z.sigmoid() + F.silu(z) * (1 - F.silu(z))
+
+    return _with_slope(x, w1, w2, w3, grad_out, slope)
+
+
+@wrong(
+    "In SiLU's slope stands 1 - s, with a minus: you have 1 + s. (In silu(z) form it is "
+    "s + silu(z) (1 - s).)"
+)
+def slope_with_one_plus_s(x, w1, w2, w3, grad_out):
+    return _with_slope(x, w1, w2, w3, grad_out, lambda z: z.sigmoid() * (1 + z * (1 + z.sigmoid())))
+
+
+@wrong("Your slope is that of GELU. Llama 2's gate is SiLU: s + gate s (1 - s).")
+def slope_of_gelu(x, w1, w2, w3, grad_out):
+    def slope(z):
+        bell = torch.exp(-z * z / 2) / (2 * torch.pi) ** 0.5
+        return (1 + torch.erf(z / 2**0.5)) / 2 + z * bell
+
+    return _with_slope(x, w1, w2, w3, grad_out, slope)
+
+
+@wrong(
+    "exp(gate) is infinite for a large gate, and infinity over infinity is nan. `torch.sigmoid` is "
+    "safe on both sides: use it, on the way back as on the way out."
+)
+def exponentials_of_the_gate(x, w1, w2, w3, grad_out):
+    def open_(z):
+        return torch.exp(z) / (1 + torch.exp(z))
+
+    gate, up, pull = x @ w1.T, x @ w3.T, grad_out @ w2
+    grad_gate = pull * up * open_(gate) * (1 + gate * (1 - open_(gate)))
+    grad_up = pull * gate * open_(gate)
+    return (
+        grad_gate @ w1 + grad_up @ w3,
+        _over_tokens(grad_gate, x),
+        _over_tokens(grad_out, gate * open_(gate) * up),
+        _over_tokens(grad_up, x),
+    )
+
+
+@wrong(
+    "You wrote the sigmoid's slope as e^-z / (1 + e^-z)². For a large negative gate that is "
+    "infinity over infinity: nan. As s (1 - s) it is the same on paper and safe."
+)
+def slope_by_exponentials(x, w1, w2, w3, grad_out):
+    def slope(z):
+        return z.sigmoid() + z * torch.exp(-z) / (1 + torch.exp(-z)) ** 2
+
+    return _with_slope(x, w1, w2, w3, grad_out, slope)
+
+
+def _assembled(x, w1, w2, w3, grad_out, *, pull_gate=True, pull_up=True, bent=F.silu, roads=None):
+    """The right answer with one step of the way back replaced."""
+    gate, up, pull = x @ w1.T, x @ w3.T, grad_out @ w2
+    grad_gate = (pull if pull_gate else torch.ones_like(pull)) * up * _right_slope(gate)
+    grad_up = (pull if pull_up else torch.ones_like(pull)) * bent(gate)
+    grad_x = grad_gate @ w1 + grad_up @ w3 if roads is None else roads(grad_gate, grad_up)
+    grad_w2 = _over_tokens(grad_out, F.silu(gate) * up)
+    return grad_x, _over_tokens(grad_gate, x), grad_w2, _over_tokens(grad_up, x)
+
+
+@wrong(
+    "You began behind w2: gate and up never felt grad_out. First through the last matrix, "
+    "grad_out @ w2; everything before it is multiplied by that."
+)
+def grad_out_never_used(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, pull_gate=False, pull_up=False)
+
+
+@wrong(
+    "up's gradient is silu(gate) alone: it lacks what comes back through w2. Both branches are "
+    "multiplied by grad_out @ w2."
+)
+def up_without_the_pull(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, pull_up=False)
+
+
+@wrong(
+    "gate's gradient lacks what comes back through w2. Both branches are multiplied by "
+    "grad_out @ w2."
+)
+def gate_without_the_pull(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, pull_gate=False)
+
+
+@wrong(
+    "On the way out up was multiplied by silu(gate); you multiplied its gradient by the sigmoid "
+    "alone. The gate in front of it belongs there too."
+)
+def sigmoid_on_the_way_to_up(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, bent=torch.sigmoid)
+
+
+@wrong(
+    "The matrices are right. In grad_x the roads have changed matrices: the gate's gradient goes "
+    "back through w1, by which the gate was made, and up's through w3."
+)
+def roads_through_the_wrong_matrix(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, roads=lambda gate, up: gate @ w3 + up @ w1)
+
+
+@wrong("The matrices are right. You halved grad_x: two roads add up, they are not averaged.")
+def roads_averaged(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, roads=lambda gate, up: (gate @ w1 + up @ w3) / 2)
+
+
+@wrong("The matrices are right. In grad_x you multiplied the two roads: gradients of roads add.")
+def roads_multiplied(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, roads=lambda gate, up: (gate @ w1) * (up @ w3))
+
+
+@wrong("The matrices are right. In grad_x you subtracted the road through w3: gradients add.")
+def roads_subtracted(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out, roads=lambda gate, up: gate @ w1 - up @ w3)
+
+
+@wrong(
+    "You added grad_out to grad_x. That is the road around the layer, and it belongs to the block, "
+    "which adds x; this function is the layer alone."
+)
+def adds_the_road_around(x, w1, w2, w3, grad_out):
+    return _assembled(
+        x, w1, w2, w3, grad_out, roads=lambda gate, up: grad_out + gate @ w1 + up @ w3
+    )
+
+
+@wrong(
+    "You treated up as the gate: there SiLU stands on w3 x. w1 makes the gate, and its gradient "
+    "goes through the slope; up's does not."
+)
+def bends_the_other_branch(x, w1, w2, w3, grad_out):
+    grad_x, grad_w3, grad_w2, grad_w1 = _assembled(x, w3, w2, w1, grad_out)
+    return grad_x, grad_w1, grad_w2, grad_w3
+
+
+@wrong(
+    "grad_w2 pairs what *comes back* to the layer's end, grad_out, with what w2 was given. You "
+    "used the output itself, y."
+)
+def w2_with_the_output(x, w1, w2, w3, grad_out):
+    right = _assembled(x, w1, w2, w3, grad_out)
+    hidden = F.silu(x @ w1.T) * (x @ w3.T)
+    return right[0], right[1], _over_tokens(hidden @ w2.T, hidden), right[3]
+
+
+@wrong(
+    "grad_w2 lies on its side: w2 is (D, hidden), so its gradient is too. The gradient of what "
+    "came out stands first, grad_out turned, then what went in."
+)
+def w2_on_its_side(x, w1, w2, w3, grad_out):
+    right = _assembled(x, w1, w2, w3, grad_out)
+    return right[0], right[1], right[2].T, right[3]
+
+
+@wrong("grad_x belongs in front: the four come in the order of the arguments, x, w1, w2, w3.")
+def grad_x_last(x, w1, w2, w3, grad_out):
+    grad_x, *weights = _assembled(x, w1, w2, w3, grad_out)
+    return *weights, grad_x
+
+
+@wrong("grad_x is missing. The layers below learn from it alone: return four, x first.")
+def forgets_grad_x(x, w1, w2, w3, grad_out):
+    return _assembled(x, w1, w2, w3, grad_out)[1:]
+
+
+@wrong(
+    "You took the first token for the matrices' gradients. Every token used them, so the pulls of "
+    "all add up."
+)
+def first_token_only(x, w1, w2, w3, grad_out):
+    grad_x = _assembled(x, w1, w2, w3, grad_out)[0]
+    first, pull = (t.reshape(-1, t.shape[-1])[:1] for t in (x, grad_out))
+    return grad_x, *_assembled(first, w1, w2, w3, pull)[1:]
+
+
+@wrong(
+    "`.transpose(-1, -2) @` multiplies inside each sentence, and leaves one gradient a sentence "
+    "(and nothing to turn where x is a single vector). Flatten all axes but the last first."
+)
+def one_product_a_sentence(x, w1, w2, w3, grad_out):
+    gate, up, grad_gate, grad_up = _pieces(x, w1, w2, w3, grad_out)
+    hidden = F.silu(gate) * up
+    grad_x = grad_gate @ w1 + grad_up @ w3
+    return (
+        grad_x,
+        grad_gate.transpose(-1, -2) @ x,
+        grad_out.transpose(-1, -2) @ hidden,
+        grad_up.transpose(-1, -2) @ x,
+    )
+
+
+@wrong(
+    "Your einsum wants exactly three axes. x is (..., D): flatten with `reshape(-1, D)`, or write "
+    "`...` for the axes in front."
+)
+def einsum_of_three_axes(x, w1, w2, w3, grad_out):
+    grad_x = _assembled(x, w1, w2, w3, grad_out)[0]
+    gate, up, grad_gate, grad_up = _pieces(x, w1, w2, w3, grad_out)
+
+    def over(left, right):
+        return torch.einsum("bti,btj->ij", left, right)
+
+    return grad_x, over(grad_gate, x), over(grad_out, F.silu(gate) * up), over(grad_up, x)
+
+
+@wrong(
+    "`view` only works where the numbers lie one after another, and a transposed tensor's do not. "
+    "`reshape` copies where it has to."
+)
+def flattens_by_view(x, w1, w2, w3, grad_out):
+    rows, pull = x.view(-1, x.shape[-1]), grad_out.view(-1, x.shape[-1])
+    grad_x, *weights = _assembled(rows, w1, w2, w3, pull)
+    return grad_x.view(x.shape), *weights
+
+
 EXERCISE = Exercise(
     name="swiglu_backward",
     title="SwiGLU backwards",
@@ -263,6 +504,7 @@ EXERCISE = Exercise(
     reference=_swiglu_backward_reference,
     probes=_swiglu_backward_probes,
     misconceptions=wrong.all,
+    no_autograd=True,
     hints=(
         "Walk back along the road: w2, then the product, then SiLU, then w1 and w3. Name what "
         "each step was given on the way out; you need gate, up and silu(gate) again.",

@@ -46,6 +46,8 @@ def _init_reference(name, std, dim, n_layers):
 def _init_probes():
     return [
         ("layers.0.attention.wo.weight", 0.02, 48, 3),
+        ("layers.2.feed_forward.w2.weight", 0.02, 48, 6),
+        ("layers.13.attention.wo.weight", 0.02, 40, 16),
         ("layers.11.feed_forward.w2.weight", 0.02, 96, 12),
         ("layers.4.feed_forward.w3.weight", 0.03, 40, 5),
         ("layers.2.feed_forward.w1.weight", 0.02, 64, 7),
@@ -190,6 +192,229 @@ def one_for_norms(name, std, dim, n_layers):
 )
 def grows_with_depth(name, std, dim, n_layers):
     return init_std_of(name, std, dim, n_layers, shrink=(2 * n_layers) ** 0.5)
+
+
+def _writes(name, inside=("wo.weight", "w2.weight")):
+    return name.endswith(inside)
+
+
+def _with_writers(factor):
+    """The rule with another factor for the writers: factor(name, std, dim, n_layers)."""
+
+    def rule(name, std, dim, n_layers):
+        if _writes(name):
+            return factor(name, std, dim, n_layers)
+        return init_std_of(name, std, dim, n_layers)
+
+    return rule
+
+
+@wrong(
+    "It goes wrong from layer 10 on: your way of looking at the name expects a layer's number of "
+    "one digit. 7B has layers up to 31; look at the name's end alone."
+)
+def layers_of_one_digit(name, std, dim, n_layers):
+    if _writes(name) and len(name.split(".")[1]) > 1:
+        return std
+    return init_std_of(name, std, dim, n_layers)
+
+
+@wrong(
+    "Your writers of the last layer are drawn at full width: a range that ends at n_layers - 1, "
+    "perhaps. The name's end is enough, whatever the layer."
+)
+def forgets_the_last_layer(name, std, dim, n_layers):
+    if _writes(name) and int(name.split(".")[1]) == n_layers - 1:
+        return std
+    return init_std_of(name, std, dim, n_layers)
+
+
+@wrong(
+    "Only the last norm gets 0. The two of every layer, `…attention_norm.weight` and "
+    "`…ffn_norm.weight`, begin at exactly 1 as well."
+)
+def last_norm_only(name, std, dim, n_layers):
+    if name.endswith("_norm.weight"):
+        return std
+    return init_std_of(name, std, dim, n_layers)
+
+
+@wrong(
+    "The last norm, which is called just `norm.weight`, was drawn at random. It begins at 1 too."
+)
+def forgets_the_last_norm_here(name, std, dim, n_layers):
+    return std if name == "norm.weight" else init_std_of(name, std, dim, n_layers)
+
+
+@wrong("For a norm you returned None. What is asked for is a float: numbers that are all 1 have 0.")
+def none_for_norms(name, std, dim, n_layers):
+    return None if "norm" in name else init_std_of(name, std, dim, n_layers)
+
+
+@wrong("There is no `return` for the matrices that are no special case. They get std.")
+def none_for_the_rest(name, std, dim, n_layers):
+    if _writes(name) or "norm" in name or name == "output.weight":
+        return init_std_of(name, std, dim, n_layers)
+    return None
+
+
+@wrong(
+    "You divided the head by dim itself, and the spread had been one over its root already. std is "
+    "divided by the root of dim."
+)
+def head_by_dim(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, head=std / dim)
+
+
+@wrong("Your head's spread is 1 / dim, whatever std is. It is std / sqrt(dim).")
+def head_without_std(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, head=1 / dim)
+
+
+@wrong("Your head's spread is 1 / sqrt(dim), whatever std is. It is std / sqrt(dim).")
+def head_of_a_usual_matrix(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, head=dim**-0.5)
+
+
+@wrong(
+    "You set the head to 0. A quiet head is right, a silent one is not: with all its weights alike "
+    "the layers below get no gradient at the first step. It is std / sqrt(dim)."
+)
+def silent_head(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, head=0.0)
+
+
+@wrong("You multiplied the head by the root of dim, where you should divide.")
+def louder_head(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, head=std * dim**0.5)
+
+
+@wrong(
+    "The head depends on depth and width in your rule. It gets std / sqrt(dim); it writes no "
+    "stream."
+)
+def head_by_depth_and_width(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, head=std / (dim * n_layers) ** 0.5)
+
+
+@wrong(
+    "You gave the embedding the head's spread. It is read, a row at a time, and nothing is added "
+    "up over dim: std."
+)
+def embedding_like_the_head(name, std, dim, n_layers):
+    if name == "tok_embeddings.weight":
+        return std / dim**0.5
+    return init_std_of(name, std, dim, n_layers)
+
+
+@wrong("You drew the embedding with 1, as torch's own nn.Embedding does. Here it gets std.")
+def embedding_at_one(name, std, dim, n_layers):
+    if name == "tok_embeddings.weight":
+        return 1.0
+    return init_std_of(name, std, dim, n_layers)
+
+
+@wrong(
+    "You divided the writers by the root of dim. What adds up in the stream is 2 n_layers "
+    "contributions: that is the number under the root."
+)
+def writers_by_width(name, std, dim, n_layers):
+    return std / dim**0.5 if _writes(name) else init_std_of(name, std, dim, n_layers)
+
+
+@wrong(
+    "You softened w3 beside wo and w2. w3 goes up into the hidden layer; only wo and w2 write into "
+    "the stream."
+)
+def softens_w3_as_well(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, writes=("wo", "w2", "w3"))
+
+
+@wrong(
+    "You softened wv beside wo and w2. wv makes the values; only wo and w2 write into the stream."
+)
+def softens_wv_as_well(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, writes=("wv", "wo", "w2"))
+
+
+@wrong(
+    "You softened wq and wk. They decide where attention looks; they write nothing into the stream."
+)
+def softens_queries_and_keys(name, std, dim, n_layers):
+    if name.endswith(("wq.weight", "wk.weight")):
+        return std / dim**0.5
+    return init_std_of(name, std, dim, n_layers)
+
+
+@wrong(
+    "The whole feed-forward layer was softened. Of its three matrices only w2 writes into the "
+    "stream."
+)
+def softens_the_feed_forward_layer(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, writes=("wo", "feed_forward."))
+
+
+@wrong("All of attention was softened. Of its four matrices only wo writes into the stream.")
+def softens_attention(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, writes=("attention.", "w2"))
+
+
+@wrong(
+    '`"wo" or "w2" in name` is always true: Python reads it as `"wo" or (…)`, and a string that is '
+    "not empty counts as True. Ask for each, or use endswith with a tuple."
+)
+def always_true(name, std, dim, n_layers):
+    return 0.0 if "norm" in name else std / (2 * n_layers) ** 0.5
+
+
+@wrong(
+    "You worked out variances. What is asked for is the standard deviation, the variance's root: "
+    "std itself, and under the divisions a root."
+)
+def variances(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers) ** 2
+
+
+@wrong(
+    "Only the 2 stands under your root, or the brackets are in the wrong place: std / (root of 2 "
+    "times n_layers), with the whole product under the root and all of it below the line."
+)
+def multiplies_by_the_depth(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, shrink=n_layers / 2**0.5)
+
+
+@wrong(
+    "`std / 2 * n_layers ** 0.5` divides by 2 and multiplies by the root of the depth: Python goes "
+    "from left to right. All of 2 n_layers belongs in brackets, under the root and below the line."
+)
+def brackets_left_out(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, shrink=n_layers**0.5 / 2)
+
+
+@wrong(
+    "Your root holds 1/2 times n_layers: Python divided first. The brackets belong around 2 "
+    "n_layers."
+)
+def half_the_depth_under_the_root(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, shrink=(n_layers / 2) ** 0.5)
+
+
+@wrong("You have 2 + n_layers under the root. Each layer writes twice: 2 times n_layers.")
+def two_plus_the_depth(name, std, dim, n_layers):
+    return init_std_of(name, std, dim, n_layers, shrink=(2 + n_layers) ** -0.5)
+
+
+@wrong(
+    "You never used std: every matrix gets 1 / sqrt(dim). That is what std usually is in this "
+    "course; here it comes as an argument, and writers and head differ from the rest."
+)
+def by_the_width_alone(name, std, dim, n_layers):
+    return 0.0 if "norm" in name else dim**-0.5
+
+
+@wrong("You took 0.02 whatever std says. It is an argument.")
+def always_two_hundredths(name, std, dim, n_layers):
+    return init_std_of(name, 0.02, dim, n_layers)
 
 
 EXERCISE = Exercise(

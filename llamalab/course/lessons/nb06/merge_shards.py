@@ -82,11 +82,17 @@ def _shards(seed, n, dim, kv_dim, hidden, vocab, layers, dtype=torch.float32):
 
 
 def _merge_probes():
-    """Two shards as of 13B, four, and one as of 7B; the last in float16."""
+    """Two shards as of 13B, four, and one as of 7B, in float16; two without rope.freqs, whose wo
+    is all zeros still, so that its pieces are equal."""
+    without = _shards(64, 2, dim=12, kv_dim=4, hidden=14, vocab=6, layers=1, dtype=torch.bfloat16)
+    for shard in without:
+        del shard["rope.freqs"]
+        shard["layers.0.attention.wo.weight"].zero_()
     return [
         (_shards(61, 2, dim=8, kv_dim=4, hidden=12, vocab=20, layers=2),),
         (_shards(62, 4, dim=16, kv_dim=8, hidden=20, vocab=28, layers=1),),
         (_shards(63, 1, dim=4, kv_dim=2, hidden=6, vocab=10, layers=1, dtype=torch.float16),),
+        (without,),
     ]
 
 
@@ -249,6 +255,217 @@ def deals_the_rows(shards):
             pieces = torch.stack([shard[name] for shard in shards], dim=1)
             merged[name] = pieces.flatten(0, 1)
     return merged
+
+
+def _merged_by(rule, shards):
+    """The merge by a rule of its own: rule(name, pieces) gives the whole weight, or None."""
+    merged = {}
+    for name in shards[0]:
+        if name != "rope.freqs":
+            whole = rule(name, [shard[name] for shard in shards])
+            if whole is not None:
+                merged[name] = whole
+    return merged
+
+
+def _rightly(name, pieces):
+    if pieces[0].ndim == 1:
+        return pieces[0]
+    return torch.cat(pieces, dim=int(name.endswith(WIDE)))
+
+
+@wrong(
+    "Yours stops where there is no rope.freqs: a shard *may* hold it. Leave it out if it is there "
+    '(`pop("rope.freqs", None)`, or an `if`), and do without if it is not.'
+)
+def needs_rope_freqs(shards):
+    merged = _merged(shards, skip=())
+    del merged["rope.freqs"]
+    return merged
+
+
+@wrong(
+    "You took pieces that are equal for copies. Two pieces of a matrix can be equal, when both are "
+    "still zero, say, and have to be joined all the same. Copies are known by having one axis."
+)
+def equal_pieces_are_copies(shards):
+    def rule(name, pieces):
+        if all(torch.equal(pieces[0], piece) for piece in pieces):
+            return pieces[0]
+        return _rightly(name, pieces)
+
+    return _merged_by(rule, shards)
+
+
+@wrong(
+    "You joined everything end to end, the norms too. Norms are whole in every shard; and of the "
+    "matrices three kinds had their columns cut: wo, w2, the embedding."
+)
+def everything_end_to_end(shards):
+    return _merged_by(lambda name, pieces: torch.cat(pieces), shards)
+
+
+@wrong(
+    "The axes are the wrong way round: rows where columns were cut and columns where rows were. "
+    "What computes *some outputs* holds rows, axis 0; what reads *some inputs* holds columns, "
+    "axis 1."
+)
+def axes_changed_places(shards):
+    def rule(name, pieces):
+        return pieces[0] if pieces[0].ndim == 1 else torch.cat(pieces, dim=1 - name.endswith(WIDE))
+
+    return _merged_by(rule, shards)
+
+
+@wrong(
+    "You guessed the cut from the shape, the shorter side is the cut one. That depends on the "
+    "sizes and on the number of shards: the name is what tells."
+)
+def guesses_from_the_shape(shards):
+    def rule(name, pieces):
+        if pieces[0].ndim == 1:
+            return pieces[0]
+        return torch.cat(pieces, dim=0 if pieces[0].shape[0] < pieces[0].shape[1] else 1)
+
+    return _merged_by(rule, shards)
+
+
+@wrong(
+    "You took columns for the embedding alone. wo and w2 read what is dealt out, some heads and "
+    "some hidden numbers: their columns were cut as well."
+)
+def columns_for_the_embedding_alone(shards):
+    return _merged(shards, wide=("tok_embeddings.weight",))
+
+
+@wrong(
+    "All of attention was joined by columns. wq, wk and wv compute some of the heads, so their "
+    "rows were cut; only wo reads the heads."
+)
+def attention_by_columns(shards):
+    return _merged(shards, wide=("wq.weight", "wk.weight", "wv.weight", *WIDE))
+
+
+@wrong(
+    "The whole feed-forward layer was joined by columns. w1 and w3 compute some of the hidden "
+    "numbers, so their rows were cut; only w2 reads them."
+)
+def feed_forward_by_columns(shards):
+    return _merged(shards, wide=("w1.weight", "w3.weight", *WIDE))
+
+
+@wrong(
+    "You took w1 for the matrix that comes down. w1 is the gate and goes up: its rows were cut. w2 "
+    "comes down, and its columns were."
+)
+def w1_for_w2(shards):
+    return _merged(shards, wide=("wo.weight", "w1.weight", "tok_embeddings.weight"))
+
+
+@wrong(
+    "wk and wv are taken from the first shard. It is true that they are smaller with grouped "
+    "queries; cut they are all the same, some KV heads in each shard."
+)
+def keys_and_values_once(shards):
+    def rule(name, pieces):
+        return pieces[0] if name.endswith(("wk.weight", "wv.weight")) else _rightly(name, pieces)
+
+    return _merged_by(rule, shards)
+
+
+@wrong(
+    "Only the last norm, `norm.weight`, is taken whole. Those of the layers are called "
+    "`attention_norm` and `ffn_norm`, and are copies too: every vector is."
+)
+def last_norm_alone_is_whole(shards):
+    def rule(name, pieces):
+        if name == "norm.weight":
+            return pieces[0]
+        return torch.cat(pieces, dim=int(name.endswith(WIDE)))
+
+    return _merged_by(rule, shards)
+
+
+@wrong(
+    "The norms are missing: what has one axis was left out. Only rope.freqs is; a norm is taken "
+    "from any one shard."
+)
+def forgets_the_norms(shards):
+    return _merged_by(
+        lambda n, pieces: None if pieces[0].ndim == 1 else _rightly(n, pieces), shards
+    )
+
+
+@wrong(
+    "`torch.stack` puts the pieces behind one another along a *new* axis. `torch.cat` joins them "
+    "along one that they have."
+)
+def stacks_the_pieces(shards):
+    def rule(name, pieces):
+        return pieces[0] if pieces[0].ndim == 1 else torch.stack(pieces)
+
+    return _merged_by(rule, shards)
+
+
+@wrong("You stacked the copies of a norm. They are copies: take one.")
+def stacks_the_norms(shards):
+    def rule(name, pieces):
+        return torch.stack(pieces) if pieces[0].ndim == 1 else _rightly(name, pieces)
+
+    return _merged_by(rule, shards)
+
+
+@wrong(
+    "You wrote it for two shards, by name. 7B comes in one, 70B in eight: go over the list, "
+    "however long it is."
+)
+def exactly_two(shards):
+    first, second = shards
+    return _merged([first, second])
+
+
+@wrong(
+    "You joined the first two shards. 7B comes in one, 70B in eight: go over the list, however "
+    "long it is."
+)
+def the_first_two(shards):
+    return _merged([shards[0], shards[1]])
+
+
+@wrong(
+    "The result is float32 whatever the pieces were: `torch.zeros` makes float32 unless told, and "
+    "`.float()` does. Keep their dtype; at 70B the difference is 138 GB."
+)
+def comes_out_float32(shards):
+    return {name: weight.float() for name, weight in _merged(shards).items()}
+
+
+@wrong(
+    "You took one column from each shard in turn. A shard holds a block of columns that belong "
+    "together, the whole heads that wo reads there: lay block beside block."
+)
+def deals_the_columns(shards):
+    def rule(name, pieces):
+        if pieces[0].ndim == 2 and name.endswith(WIDE):
+            return torch.stack(pieces, dim=2).flatten(1)
+        return _rightly(name, pieces)
+
+    return _merged_by(rule, shards)
+
+
+@wrong("You returned a list of tensors. Keep the names: a dict, name -> whole weight.")
+def loses_the_names(shards):
+    return list(_merged(shards).values())
+
+
+@wrong(
+    "You joined whole dicts, name by name with the shard's number in front, perhaps; the names "
+    "must be Meta's own, once each."
+)
+def numbers_the_names(shards):
+    return {
+        f"{i}.{name}": weight for i, shard in enumerate(shards) for name, weight in shard.items()
+    }
 
 
 EXERCISE = Exercise(

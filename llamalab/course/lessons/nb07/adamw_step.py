@@ -52,8 +52,8 @@ def _adamw(
     """AdamW with a part replaced."""
     m_new, v_new = b1 * m + (1 - b1) * grad, b2 * v + (1 - b2) * grad**2
     m_used, v_used = (m, v) if old else (m_new, v_new)
-    m_fair = m_used / (1 - torch.tensor(b1) ** (step - late)).to(m) if fair[0] else m_used
-    v_fair = v_used / (1 - torch.tensor(b2) ** (step - late)).to(v) if fair[1] else v_used
+    m_fair = m_used / (1 - b1 ** (step - late)) if fair[0] else m_used
+    v_fair = v_used / (1 - b2 ** (step - late)) if fair[1] else v_used
     size = (v_fair + eps).sqrt() if inside else (v_fair.sqrt() if root else v_fair) + eps
     return weight * (1 - lr * decay) - lr * m_fair / size, m_new, v_new
 
@@ -138,6 +138,131 @@ def betas_changed_places(weight, grad, m, v, step, lr, decay):
     return _adamw(weight, grad, m, v, step, lr, decay, b1=0.95, b2=0.9)
 
 
+@wrong(
+    "Two of PyTorch's defaults: beta2 = 0.999 and eps = 1e-8. Llama 2 has 0.95 and 1e-5: it looks"
+    " back about 20 steps, not 1,000."
+)
+def usual_beta_and_eps(weight, grad, m, v, step, lr, decay):
+    return _adamw(weight, grad, m, v, step, lr, decay, b2=0.999, eps=1e-8)
+
+
+@wrong(
+    "There is no eps. It is added to the root, 1e-5: without it a weight with next to no gradient"
+    " is thrown about by noise, and one with none is nan."
+)
+def no_eps(weight, grad, m, v, step, lr, decay):
+    return _adamw(weight, grad, m, v, step, lr, decay, eps=0.0)
+
+
+@wrong(
+    "You used 0.9 for both averages. That of the squares has beta2 = 0.95, in the average and in "
+    "its correction."
+)
+def one_beta_for_both(weight, grad, m, v, step, lr, decay):
+    return _adamw(weight, grad, m, v, step, lr, decay, b2=0.9)
+
+
+@wrong(
+    "You corrected v with beta1. Each average is corrected with its own beta: 1 - 0.95 to the "
+    "power of the step for v."
+)
+def corrects_v_with_beta1(weight, grad, m, v, step, lr, decay):
+    _, m, v = _adamw(weight, grad, m, v, step, lr, decay)
+    return _stepped(weight, m / (1 - 0.9**step), v / (1 - 0.9**step), lr, decay), m, v
+
+
+def _stepped(weight, m_fair, v_fair, lr, decay, eps=1e-5):
+    return weight * (1 - lr * decay) - lr * m_fair / (v_fair.sqrt() + eps)
+
+
+@wrong(
+    "Your correction is the same at every step. It is 1 - beta to the POWER of the step: nearly "
+    "1 after a while, since by then the average is full."
+)
+def corrects_without_the_power(weight, grad, m, v, step, lr, decay):
+    _, m, v = _adamw(weight, grad, m, v, step, lr, decay)
+    return _stepped(weight, m / (1 - 0.9), v / (1 - 0.95), lr, decay), m, v
+
+
+@wrong(
+    "You multiplied beta by the step, where it is raised to its power: `**`. 1 - 0.95 · 2 is "
+    "negative, and the root of that is nan."
+)
+def corrects_with_a_product(weight, grad, m, v, step, lr, decay):
+    _, m, v = _adamw(weight, grad, m, v, step, lr, decay)
+    return _stepped(weight, m / (1 - 0.9 * step), v / (1 - 0.95 * step), lr, decay), m, v
+
+
+@wrong(
+    "Your correction counts one step too many. `step` is 1 at the first step already: the power "
+    "is `step`, not `step + 1`."
+)
+def counts_a_step_too_many(weight, grad, m, v, step, lr, decay):
+    return _adamw(weight, grad, m, v, step, lr, decay, late=-1)
+
+
+@wrong(
+    "v is the average of the gradients' SQUARES. You averaged the gradients themselves, which may"
+    " be negative, and the root of that is nan."
+)
+def does_not_square(weight, grad, m, v, step, lr, decay):
+    m, v = 0.9 * m + 0.1 * grad, 0.95 * v + 0.05 * grad
+    return _stepped(weight, m / (1 - 0.9**step), v / (1 - 0.95**step), lr, decay), m, v
+
+
+@wrong("v is the average of squares; you averaged sizes (`abs`), and took the root of that.")
+def sizes_for_squares(weight, grad, m, v, step, lr, decay):
+    m, v = 0.9 * m + 0.1 * grad, 0.95 * v + 0.05 * grad.abs()
+    return _stepped(weight, m / (1 - 0.9**step), v / (1 - 0.95**step), lr, decay), m, v
+
+
+@wrong(
+    "You squared the average m, not the gradient. If gradients contradict each other m is small, "
+    "and just then v has to stay large."
+)
+def squares_the_average(weight, grad, m, v, step, lr, decay):
+    m = 0.9 * m + 0.1 * grad
+    v = 0.95 * v + 0.05 * m**2
+    return _stepped(weight, m / (1 - 0.9**step), v / (1 - 0.95**step), lr, decay), m, v
+
+
+@wrong(
+    "You added the whole new gradient, not its share 1 - beta. That is a sum that fades, ten and "
+    "twenty times as large as the average."
+)
+def adds_the_whole_gradient(weight, grad, m, v, step, lr, decay):
+    m, v = 0.9 * m + grad, 0.95 * v + grad**2
+    return _stepped(weight, m / (1 - 0.9**step), v / (1 - 0.95**step), lr, decay), m, v
+
+
+@wrong(
+    "You stepped along the new gradient alone and computed m for nothing. The step goes along the"
+    " average, which keeps a tenth of each."
+)
+def steps_along_the_gradient(weight, grad, m, v, step, lr, decay):
+    _, m, v = _adamw(weight, grad, m, v, step, lr, decay)
+    return _stepped(weight, grad, v / (1 - 0.95**step), lr, decay), m, v
+
+
+@wrong(
+    "You put eps into v, where it is averaged, corrected and rooted with it. It is added to the "
+    "root, at the very end, and not kept."
+)
+def eps_kept_in_v(weight, grad, m, v, step, lr, decay):
+    m, v = 0.9 * m + 0.1 * grad, 0.95 * v + 0.05 * grad**2 + 1e-5
+    return _stepped(weight, m / (1 - 0.9**step), v / (1 - 0.95**step), lr, decay, 0.0), m, v
+
+
+@wrong(
+    "A pair of brackets is missing: your eps is added to the weight, not to the root. "
+    "lr · m / (√v + eps)."
+)
+def eps_added_to_the_weight(weight, grad, m, v, step, lr, decay):
+    _, m, v = _adamw(weight, grad, m, v, step, lr, decay)
+    moved = _stepped(weight, m / (1 - 0.9**step), v / (1 - 0.95**step), lr, decay, 0.0)
+    return moved + 1e-5, m, v
+
+
 @wrong("You divided by v itself. v is in squared units; its root is the gradient's size.")
 def no_root(weight, grad, m, v, step, lr, decay):
     return _adamw(weight, grad, m, v, step, lr, decay, root=False)
@@ -203,6 +328,15 @@ def decay_without_the_rate(weight, grad, m, v, step, lr, decay):
 
 
 @wrong(
+    "Your decay is not multiplied by the rate, and it takes its share after the step. It is lr "
+    "times decay times the OLD weight."
+)
+def decay_without_the_rate_after(weight, grad, m, v, step, lr, decay):
+    moved, m, v = _adamw(weight, grad, m, v, step, lr, 0.0)
+    return moved * (1 - decay), m, v
+
+
+@wrong(
     "You let the weight decay after the step, so the step itself decays too. It is the old "
     "weight that decays."
 )
@@ -248,6 +382,32 @@ def works_in_place(weight, grad, m, v, step, lr, decay):
     weight.mul_(1 - lr * decay)
     weight.sub_(lr * (m / (1 - 0.9**step)) / ((v / (1 - 0.95**step)).sqrt() + 1e-5))
     return weight, m, v
+
+
+@wrong(
+    "The values are right, but `-=` wrote them into the weight that you were given. `weight = "
+    "weight - …` makes a new one."
+)
+def moves_the_given_weight(weight, grad, m, v, step, lr, decay):
+    moved, m, v = _adamw(weight, grad, m, v, step, lr, decay)
+    weight.copy_(moved)
+    return weight, m, v
+
+
+@wrong(
+    "You return the new weight alone. The two averages are needed at the next step: three values,"
+    " (weight, m, v)."
+)
+def gives_the_weight_alone(weight, grad, m, v, step, lr, decay):
+    return _adamw(weight, grad, m, v, step, lr, decay)[0]
+
+
+@wrong(
+    "The weight is right, but you return the averages that came in. The next step would begin "
+    "again from them."
+)
+def gives_the_old_averages(weight, grad, m, v, step, lr, decay):
+    return _adamw(weight, grad, m, v, step, lr, decay)[0], m, v
 
 
 EXERCISE = Exercise(

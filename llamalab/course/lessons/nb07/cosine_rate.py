@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from llamalab.course.engine import Exercise, WrongAnswers
 from llamalab.training import TrainConfig, learning_rate
 
@@ -49,6 +51,15 @@ def _rate(step, peak, warmup, steps, *, ramp=None, done=None, share=None):
 
 
 @wrong(
+    "Without a warm-up you divide by 0. `warmup` may be 0: then the first step is on the cosine "
+    "already, so ask for it before you divide."
+)
+def divides_by_no_warmup(step, peak, warmup, steps):
+    rising = peak * step / warmup
+    return rising if step <= warmup else _rate(step, peak, warmup, steps)
+
+
+@wrong(
     "Your rate ends at 0. Llama 2's ends at a tenth of the peak. (llama2.c's train.py ends at 0"
     " too, by its default.)"
 )
@@ -74,6 +85,36 @@ def cuts_off_at_a_tenth(step, peak, warmup, steps):
     )
 
 
+TENTH_OF_ONE = (
+    "You end at 0.1 and not at a tenth of the peak. For a peak of 3e-4 the rate would CLIMB, to "
+    "more than 300 times that."
+)
+
+
+@wrong(TENTH_OF_ONE)
+def adds_a_tenth_of_one(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * step / warmup
+    done = min(1.0, (step - warmup) / (steps - warmup))
+    return 0.9 * peak * 0.5 * (1 + math.cos(math.pi * done)) + 0.1
+
+
+@wrong(
+    "You let the rate fall by the same factor at every step, down to a tenth. That is an "
+    "exponential; half a cosine stays high longer."
+)
+def exponential(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1**d)
+
+
+@wrong(TENTH_OF_ONE)
+def ends_at_a_tenth_of_one(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * step / warmup
+    done = min(1.0, (step - warmup) / (steps - warmup))
+    return 0.1 + (peak - 0.1) * 0.5 * (1 + math.cos(math.pi * done))
+
+
 @wrong(
     "Step 1 has the rate 0: a batch computed for nothing. Steps count from 1, and the last step"
     " of the warm-up has the peak."
@@ -82,6 +123,53 @@ def starts_from_nothing(step, peak, warmup, steps):
     if step <= warmup:
         return peak * (step - 1) / warmup
     return _rate(step, peak, warmup, steps)
+
+
+@wrong(
+    "You count steps from 0, and here they count from 1: (step + 1) / warmup is above the peak "
+    "at the warm-up's last step, or reaches it one step too early."
+)
+def peak_a_step_early(step, peak, warmup, steps):
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return _rate(step, peak, warmup, steps)
+
+
+@wrong(
+    "That is the warm-up of a loop that counts its steps from 0: (step + 1) / (warmup + 1). Here "
+    "step 1 is the first, and the warm-up's last step has the peak."
+)
+def counts_steps_from_zero(step, peak, warmup, steps):
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
+    return _rate(step, peak, warmup, steps)
+
+
+@wrong(
+    "Your cosine is one step late: it ends a step after the last one. At `step == steps` the way "
+    "is done, and its length is steps - warmup."
+)
+def cosine_a_step_late(step, peak, warmup, steps):
+    done = (step - 1 - warmup) / (steps - warmup)
+    return _rate(step, peak, warmup, steps, done=done)
+
+
+@wrong(
+    "Your cosine ends a step too early: its length is steps - warmup, without a - 1. The last "
+    "step of the warm-up is its beginning, the last step of all its end."
+)
+def cosine_a_step_short(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, done=(step - warmup) / (steps - warmup - 1))
+
+
+@wrong(
+    "`//` divides and throws the rest away: your rate is 0 until the warm-up ends, and then the "
+    "peak until the end. A share needs `/`."
+)
+def divides_whole_numbers(step, peak, warmup, steps):
+    if step <= warmup:
+        return peak * (step // warmup)
+    return _rate(step, peak, warmup, steps, done=(step - warmup) // (steps - warmup))
 
 
 @wrong(
@@ -127,6 +215,23 @@ def never_warms_up(step, peak, warmup, steps):
 
 
 @wrong(
+    "There is no warm-up: you hold the peak while it lasts. It is a straight line up, from "
+    "peak / warmup at step 1 to the peak itself."
+)
+def holds_the_peak(step, peak, warmup, steps):
+    done = max(0.0, (step - warmup) / (steps - warmup))
+    return _rate(step, peak, 0, steps, done=done)
+
+
+@wrong(
+    "You took the warm-up off the length and not off the step. What is done is (step - warmup) of"
+    " (steps - warmup)."
+)
+def takes_it_off_the_length_alone(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, done=step / (steps - warmup))
+
+
+@wrong(
     "You multiplied warm-up and cosine, both from the first step on. They come one after the "
     "other: the peak itself is never reached in your product."
 )
@@ -143,6 +248,37 @@ def whole_turn(step, peak, warmup, steps):
     return _rate(
         step, peak, warmup, steps, share=lambda d: 0.1 + 0.45 * (1 + math.cos(2 * math.pi * d))
     )
+
+
+@wrong("Half a turn is pi, and your cosine goes from 0 to 1 radian: it hardly begins to fall.")
+def forgets_pi(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1 + 0.45 * (1 + math.cos(d)))
+
+
+@wrong(
+    "Your cosine has its sign turned round: behind the warm-up the rate drops to a tenth and then"
+    " climbs back to the peak."
+)
+def upside_down(step, peak, warmup, steps):
+    return _rate(
+        step, peak, warmup, steps, share=lambda d: 0.1 + 0.45 * (1 - math.cos(math.pi * d))
+    )
+
+
+@wrong(
+    "A cosine runs from 1 to -1, and you used it as it is: the rate becomes negative half way, "
+    "and training climbs. Turn it into a share from 1 to 0 first."
+)
+def bare_cosine(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: 0.1 + 0.9 * math.cos(math.pi * d))
+
+
+@wrong(
+    "You use a quarter turn, down to 0. Half a turn ends as gently as it began, and Llama 2's "
+    "ends at a tenth."
+)
+def quarter_turn_to_zero(step, peak, warmup, steps):
+    return _rate(step, peak, warmup, steps, share=lambda d: math.cos(math.pi * d / 2))
 
 
 @wrong("You use a quarter turn. It falls steepest at the very end; half a turn also ends gently.")
@@ -174,6 +310,19 @@ def rises_again(step, peak, warmup, steps):
         return peak * step / warmup
     done = (step - warmup) / (steps - warmup)
     return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+
+
+@wrong(
+    "Past the last step your rate is 0. Whoever trains on finds it at its lowest, a tenth of the "
+    "peak: stop the way at 1."
+)
+def nothing_past_the_end(step, peak, warmup, steps):
+    return 0.0 if step > steps else _rate(step, peak, warmup, steps)
+
+
+@wrong("The values are right, but they are tensors. A rate is a plain float: `math.cos`.")
+def gives_a_tensor(step, peak, warmup, steps):
+    return torch.tensor(_rate(step, peak, warmup, steps))
 
 
 EXERCISE = Exercise(

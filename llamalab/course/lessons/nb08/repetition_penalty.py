@@ -64,6 +64,41 @@ def subtracts_the_penalty(logits, seen, penalty):
 
 
 @wrong(
+    "You subtracted, and once for each time that a token was seen (OpenAI's frequency penalty). "
+    "Here a positive logit is divided, a negative one multiplied, once."
+)
+def subtracts_for_each_time(logits, seen, penalty):
+    often = torch.zeros_like(logits).scatter_add(-1, seen, torch.ones_like(seen).to(logits))
+    return logits - penalty * often
+
+
+@wrong(
+    "You divided the positive ones and SUBTRACTED from the negative ones. The other half of this "
+    "rule is a product: -6 becomes -6 · 1.5."
+)
+def subtracts_from_the_negative(logits, seen, penalty):
+    old = logits.gather(-1, seen)
+    return logits.scatter(-1, seen, torch.where(old > 0, old / penalty, old - penalty))
+
+
+@wrong(
+    "You multiplied all that was seen. 3 · 1.5 is 4.5: positive logits grow, and those tokens are"
+    " called for. Divide where it is positive."
+)
+def multiplies_all_that_were_seen(logits, seen, penalty):
+    return logits.scatter(-1, seen, logits.gather(-1, seen) * penalty)
+
+
+@wrong(
+    "You take the same share of its size off every logit. For a negative one the rule is to "
+    "multiply by the penalty, -3 · 1.5 = -4.5, which takes off more."
+)
+def takes_off_a_share(logits, seen, penalty):
+    old = logits.gather(-1, seen)
+    return logits.scatter(-1, seen, old - old.abs() * (1 - 1 / penalty))
+
+
+@wrong(
     "You subtracted the logarithm of the penalty, which divides the probability by it. It would"
     " make sense; the rule in use divides or multiplies the logit."
 )
@@ -95,6 +130,24 @@ def all_rows_for_each(logits, seen, penalty):
     old = logits[:, ids]
     logits[:, ids] = torch.where(old > 0, old / penalty, old * penalty)
     return logits
+
+
+@wrong(
+    "You penalize in every row what the FIRST one has seen. Each row has its own `seen`: `gather`"
+    " and `scatter` take it row by row."
+)
+def the_first_row_s_for_all(logits, seen, penalty):
+    bent = torch.where(logits > 0, logits / penalty, logits * penalty)
+    return bent.where(torch.zeros_like(logits).index_fill(-1, seen[0], 1.0) > 0, logits)
+
+
+@wrong(
+    "You return only the logits that were bent, (B, N). All V belong back, the bent ones among "
+    "them: `scatter`."
+)
+def gives_the_bent_ones_alone(logits, seen, penalty):
+    old = logits.gather(-1, seen)
+    return torch.where(old > 0, old / penalty, old * penalty)
 
 
 @wrong("You look at the last token alone. A loop is mostly longer than one token.")
@@ -134,6 +187,26 @@ def loses_the_sign(logits, seen, penalty):
 def penalty_on_probabilities(logits, seen, penalty):
     probs = logits.softmax(-1)
     return probs.scatter(-1, seen, probs.gather(-1, seen) / penalty)
+
+
+@wrong(
+    "You turned the logits into probabilities, divided, and made the sum 1 again. The rule is "
+    "about logits, and logits are what is handed on."
+)
+def penalty_on_probabilities_with_the_sum_1(logits, seen, penalty):
+    probs = logits.softmax(-1)
+    probs = probs.scatter(-1, seen, probs.gather(-1, seen) / penalty)
+    return probs / probs.sum(-1, keepdim=True)
+
+
+@wrong(
+    "You took logarithms of probabilities first. They are never positive, so everything is "
+    "multiplied: another rule (and the better one), but not this one."
+)
+def penalty_on_log_probabilities(logits, seen, penalty):
+    logits = logits.log_softmax(-1)
+    old = logits.gather(-1, seen)
+    return logits.scatter(-1, seen, torch.where(old > 0, old / penalty, old * penalty))
 
 
 @wrong(

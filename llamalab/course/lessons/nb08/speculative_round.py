@@ -39,13 +39,17 @@ def _round_reference(p, q, guesses, u, v):
 
 
 def _round_probes():
-    """Each guess of one place, with two u and two v. Then four guesses, refused at every place and
+    """Each guess of one place, with two u. Then four guesses, refused at every place and
     nowhere, of so many tokens that a rest bent a little is another token; a draft that is always
-    right; a guess that the model excludes, with u = 0; a greedy model."""
+    right; a guess that the model excludes, with u = 0; a greedy model; and the traps of exercise
+    2, at a refusal and behind the last guess: v = 0 before an impossible token, v beyond the end
+    of a rounded sum, with impossible tokens behind it."""
     p = torch.tensor([[0.1, 0.3, 0.05, 0.35, 0.2], [0.25, 0.1, 0.3, 0.05, 0.3]])
     q = torch.tensor([[0.4, 0.1, 0.2, 0.3, 0.0]])
     grid = [
-        (p, q, [guess], [u], v) for guess in (0, 1, 2, 3) for u in (0.2, 0.8) for v in (0.3, 0.9)
+        (p, q, [guess], [u], (0.3, 0.9)[(guess + i) % 2])
+        for guess in (0, 1, 2, 3)
+        for i, u in enumerate((0.2, 0.8))
     ]
     g = seeded(84)
 
@@ -56,7 +60,7 @@ def _round_probes():
         return torch.multinomial(q, 1, generator=g)[:, 0].tolist()
 
     long = []
-    for i in range(10):
+    for i in range(6):
         V = 60 + i
         p4, q4 = rows(5, V), rows(4, V)
         u = torch.rand(4, generator=g).tolist()
@@ -66,6 +70,11 @@ def _round_probes():
     three = rows(3, 6)
     impossible = torch.tensor([[0.0, 0.6, 0.4], [0.2, 0.5, 0.3]])
     certain = torch.eye(4)[[2, 0, 3]]
+    nearly_1, wide = 0.99999994, rows(2, 299)
+    wide = torch.cat((torch.zeros(2, 1), wide, torch.zeros(2, 3)), dim=1) * (1 - 2e-6)
+    likes_2 = torch.zeros(1, 303)  # the rest at its place is all the others, but for the first
+    likes_2[0, 2] = 1.0
+    wide[0, 2] = 0.0
     return [
         *grid,
         *long,
@@ -74,12 +83,14 @@ def _round_probes():
         (impossible, torch.tensor([[0.5, 0.25, 0.25]]), [0], [0.0], 0.55),
         (certain, rows(2, 4), [2, 0], [0.95, 0.9], 0.4),
         (certain, rows(2, 4), [2, 1], [0.1, 0.05], 0.8),
+        *((wide, likes_2, [2], [0.5], v) for v in (0.0, nearly_1)),
+        *((wide[[1, 1]], wide[:1], [5], [0.0], v) for v in (0.0, nearly_1)),
     ]
 
 
 def _round(
     p, q, guesses, u, v, *, accept=None, left=None, bonus=None, after=None, stretch=True,
-    greedy=False,
+    greedy=False, draw=None,
 ):  # fmt: skip
     """The right answer, with one step exchanged: for the misconceptions below."""
     written, law = [], None
@@ -100,9 +111,11 @@ def _round(
         law = p[row]
     if greedy:
         return [*written, int(law.argmax())]
+    if draw is not None:
+        return [*written, int(draw(law / law.sum() if len(written) < len(guesses) else law, v))]
     upto = law.cumsum(0)
     chosen = int((upto <= (v * upto[-1] if stretch else v)).sum())
-    return [*written, min(chosen, len(law) - 1)]
+    return [*written, chosen if stretch else min(chosen, len(law) - 1)]
 
 
 @wrong(
@@ -113,12 +126,31 @@ def accepts_the_likelier(p, q, guesses, u, v):
     return _round(p, q, guesses, u, v, accept=lambda p, q, u, *_: p >= q)
 
 
-@wrong(
+P_ALONE = (
     "You accept with probability p. But the guess came with probability q in the first place, "
     "so it would be written with q times p. It takes p / q."
 )
+
+
+@wrong(P_ALONE)
 def accepts_by_the_model_alone(p, q, guesses, u, v):
     return _round(p, q, guesses, u, v, accept=lambda p, q, u, *_: u < p)
+
+
+@wrong(P_ALONE)
+def accepts_by_the_model_and_draws_unstretched(p, q, guesses, u, v):
+    return _round(
+        p, q, guesses, u, v,
+        accept=lambda p, q, u, *_: u < p, draw=lambda law, v: (law.cumsum(0) <= v).sum(),
+    )  # fmt: skip
+
+
+@wrong(P_ALONE)
+def accepts_by_the_model_and_searches(p, q, guesses, u, v):
+    def draw(law, v):
+        return torch.searchsorted(law.cumsum(0), torch.tensor(v), right=True)
+
+    return _round(p, q, guesses, u, v, accept=lambda p, q, u, *_: u < p, draw=draw)
 
 
 @wrong(
@@ -195,15 +227,39 @@ def rest_upside_down(p, q, guesses, u, v):
     return _round(p, q, guesses, u, v, left=lambda p, q, k, guess: (q[k] - p[k]).clamp(min=0))
 
 
-@wrong(
+NO_FLOOR = (
     "You left the negative differences in. Where the draft gives too much there is nothing to "
     "make up for: that is 0, not less."
 )
-def rest_without_a_floor(p, q, guesses, u, v):
-    def left(p, q, k, guess):
-        return p[k] - q[k]
 
-    return _round(p, q, guesses, u, v, left=left, stretch=False)
+
+def _difference(p, q, k, guess):
+    return p[k] - q[k]
+
+
+@wrong(NO_FLOOR)
+def rest_without_a_floor(p, q, guesses, u, v):
+    return _round(p, q, guesses, u, v, left=_difference, stretch=False)
+
+
+@wrong(NO_FLOOR)
+def rest_without_a_floor_stretched(p, q, guesses, u, v):
+    written = []
+    for k, guess in enumerate(guesses):
+        if u[k] * q[k, guess] >= p[k, guess]:
+            break
+        written.append(guess)
+    n = len(written)
+    upto = (p[n] - q[n] if n < len(guesses) else p[n]).cumsum(0)
+    return [*written, int((upto <= v * upto[-1]).sum())]
+
+
+@wrong(NO_FLOOR)
+def rest_without_a_floor_divided_by_its_sum(p, q, guesses, u, v):
+    def draw(law, v):
+        return (law.cumsum(0) <= v).sum()
+
+    return _round(p, q, guesses, u, v, left=_difference, draw=draw)
 
 
 @wrong(
@@ -230,6 +286,107 @@ def rest_through_softmax(p, q, guesses, u, v):
 )
 def rest_not_scaled_up(p, q, guesses, u, v):
     return _round(p, q, guesses, u, v, stretch=False)
+
+
+@wrong(
+    "You drew from max(p - q, 0) as it is. It sums to less than 1, so most v fall off its end, "
+    "onto an id that does not exist. Divide by the sum first."
+)
+def rest_not_scaled_up_and_off_its_end(p, q, guesses, u, v):
+    written = []
+    for k, guess in enumerate(guesses):
+        if u[k] * q[k, guess] >= p[k, guess]:
+            upto = (p[k] - q[k]).clamp(min=0).cumsum(0)
+            return [*written, int((upto <= v).sum())]
+        written.append(guess)
+    upto = p[len(guesses)].cumsum(0)
+    return [*written, int((upto <= v * upto[-1]).sum())]
+
+
+@wrong(
+    "Your last token's draw falls off its end, as in exercise 2: where rounding makes the sums "
+    "end below v you return V, an id that does not exist. Stretch v to the sums' true end."
+)
+def draw_falls_off_the_end(p, q, guesses, u, v):
+    def draw(law, v):
+        return (law.cumsum(0) <= v).sum()
+
+    return _round(p, q, guesses, u, v, draw=draw)
+
+
+@wrong(
+    "Your last token's draw ends on the last id, as in exercise 2: where rounding makes the sums "
+    "end below v it is chosen, though it has no chance. Stretch v to the sums' true end."
+)
+def draw_ends_on_the_last_id(p, q, guesses, u, v):
+    def draw(law, v):
+        return (law.cumsum(0) <= v).sum().clamp(max=len(law) - 1)
+
+    return _round(p, q, guesses, u, v, draw=draw)
+
+
+@wrong(
+    "Your last token's draw begins again at 0, as in exercise 2: where rounding makes the sums end"
+    " below v, the argmax of nothing but zeros is 0. Stretch v to the sums' true end."
+)
+def draw_begins_again_at_zero(p, q, guesses, u, v):
+    def draw(law, v):
+        return (law.cumsum(0) > v).int().argmax()
+
+    return _round(p, q, guesses, u, v, draw=draw)
+
+
+IMPOSSIBLE = (
+    "Your last token's draw may choose what has no chance, as in exercise 2: with v = 0 you count "
+    "only ends BELOW v, and a piece of length 0 ends where it begins. Count ends at v or below."
+)
+
+
+@wrong(IMPOSSIBLE)
+def draw_chooses_the_impossible(p, q, guesses, u, v):
+    def draw(law, v):
+        return (law.cumsum(0) < v * law.cumsum(0)[-1]).sum()
+
+    return _round(p, q, guesses, u, v, draw=draw)
+
+
+@wrong(IMPOSSIBLE)
+def draw_chooses_the_impossible_or_falls_off(p, q, guesses, u, v):
+    def draw(law, v):
+        return (law.cumsum(0) < v).sum()
+
+    return _round(p, q, guesses, u, v, draw=draw)
+
+
+@wrong(
+    "You let torch draw the last token, with a number of its own. The law is right; but v is "
+    "given, and the same v must give the same token."
+)
+def draws_on_its_own(p, q, guesses, u, v):
+    return _round(p, q, guesses, u, v, draw=lambda law, v: torch.multinomial(law, 1))
+
+
+@wrong(
+    "After a refusal you take the token that lacks most. What is missing is a law, and v draws "
+    "from it: always the same one would be written too often."
+)
+def takes_the_most_missing(p, q, guesses, u, v):
+    def left(p, q, k, guess):
+        missing = p[k] - q[k]
+        return torch.zeros_like(missing).index_fill(0, missing.argmax(), 1.0)
+
+    return _round(p, q, guesses, u, v, left=left)
+
+
+@wrong(
+    "After a refusal you compare the draft with the model one place further on. Row k of p and "
+    "row k of q are for the same place."
+)
+def rest_of_the_next_place(p, q, guesses, u, v):
+    def left(p, q, k, guess):
+        return (p[k + 1] - q[k]).clamp(min=0)
+
+    return _round(p, q, guesses, u, v, left=left)
 
 
 @wrong(
@@ -277,6 +434,50 @@ def keeps_what_it_refused(p, q, guesses, u, v):
     return _round(p, q, guesses, u, v, after=lambda written, guess: [*written, guess])
 
 
+def _after_refusals(p, q, guesses, u, v, *, keep=False, on=False, bonus=False):
+    """Where the text goes on in a wrong way: the refused guess kept, the guesses behind looked at,
+    the free token drawn in any case."""
+
+    def draw(law):
+        upto = law.cumsum(0)
+        return int((upto <= v * upto[-1]).sum())
+
+    written = []
+    for k, guess in enumerate(guesses):
+        if u[k] * q[k, guess] < p[k, guess]:
+            written.append(guess)
+            continue
+        written += [guess] if keep else []
+        written.append(draw((p[k] - q[k]).clamp(min=0)))
+        if not on:
+            return written + ([draw(p[-1])] if bonus else [])
+    return written if on and len(written) > len(guesses) else [*written, draw(p[-1])]
+
+
+@wrong(
+    "You write the guess that you refused, and then the token that stands in for it. The refused "
+    "one has no place in the text."
+)
+def keeps_what_it_refused_and_goes_on(p, q, guesses, u, v):
+    return _after_refusals(p, q, guesses, u, v, keep=True)
+
+
+@wrong(
+    "After a refusal and its token you go on to the next guesses. They were made for a text with "
+    "the refused token in it, and that text is gone: the round ends here."
+)
+def puts_right_and_goes_on(p, q, guesses, u, v):
+    return _after_refusals(p, q, guesses, u, v, on=True)
+
+
+@wrong(
+    "You draw the free token after a refusal too. The last row of p is for the place behind ALL "
+    "guesses, and the text never came there."
+)
+def bonus_in_any_case(p, q, guesses, u, v):
+    return _after_refusals(p, q, guesses, u, v, bonus=True)
+
+
 @wrong(
     "After a refusal you look at the guesses behind it. They were made for a text that has the "
     "refused token in it: that text is gone."
@@ -290,6 +491,15 @@ def goes_on_after_a_refusal(p, q, guesses, u, v):
             law = (p[k] - q[k]).clamp(min=0)
     upto = law.cumsum(0)
     return [*written, int((upto <= v * upto[-1]).sum())]
+
+
+@wrong(
+    "The tokens are right, but the last one is a tensor. A list of ids is asked for, and ids are "
+    "ints: `int(...)` or `.item()`."
+)
+def last_one_is_a_tensor(p, q, guesses, u, v):
+    *written, last = _round(p, q, guesses, u, v)
+    return [*written, torch.tensor(last)]
 
 
 EXERCISE = Exercise(

@@ -90,6 +90,27 @@ def stops_when_p_is_met(probs, p):
 
 
 @wrong(
+    "You summed from the unlikely end and dropped what holds at most 1 - p there, as transformers "
+    "does. Nearly the same, and not the same: where the sum in front is exactly p, Meta keeps the "
+    "token, and of equal ones you keep the higher id."
+)
+def cuts_from_the_unlikely_end(probs, p):
+    ordered, order = probs.sort(dim=-1)
+    ordered = ordered.masked_fill(ordered.cumsum(-1) <= 1 - p, 0.0)
+    kept = torch.zeros_like(probs).scatter(-1, order, ordered)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
+    "Right but for ties: of two equally likely tokens you put the higher id in front, as a sort "
+    "from below does too. A stable one from above, `stable=True`, leaves equal ones in the order "
+    "of their ids."
+)
+def higher_ids_first(probs, p):
+    return _top_p(probs.flip(-1), lambda before, ordered, upto: before <= p).flip(-1)
+
+
+@wrong(
     "Your result is still sorted: the largest probability now belongs to token 0, whichever "
     "token it was. The model would write nonsense, fluently distributed."
 )
@@ -109,6 +130,16 @@ def wrong_way_back(probs, p):
 
 
 @wrong(
+    "You brought the mask back with `gather`, which sorts it once more. `gather` takes from the "
+    "ids in `order`; the way back puts there: `scatter`."
+)
+def gathers_the_mask(probs, p):
+    ordered, order = probs.sort(dim=-1, descending=True, stable=True)
+    kept = probs * (ordered.cumsum(-1) - ordered <= p).gather(-1, order)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
     "What is left does not sum to 1. Whoever draws with a number between 0 and 1 falls off the "
     "end whenever it is larger than your sum."
 )
@@ -116,6 +147,17 @@ def sum_is_not_1(probs, p):
     ordered, order = probs.sort(dim=-1, descending=True, stable=True)
     kept = ordered * (ordered.cumsum(-1) - ordered <= p)
     return torch.zeros_like(probs).scatter(-1, order, kept)
+
+
+@wrong(
+    "You divided by the sum of the whole batch. Every row is a distribution of its own, and has "
+    "the sum 1 again by itself: `sum(dim=-1, keepdim=True)`."
+)
+def one_sum_for_all_rows(probs, p):
+    ordered, order = probs.sort(dim=-1, descending=True, stable=True)
+    kept = ordered * (ordered.cumsum(-1) - ordered <= p)
+    kept = torch.zeros_like(probs).scatter(-1, order, kept)
+    return kept / kept.sum()
 
 
 @wrong(
@@ -151,6 +193,39 @@ def cuts_at_a_value(probs, p):
 
 
 @wrong(
+    "You keep what is likelier than the last one kept, and so lose that one: the token that "
+    "crosses p stays."
+)
+def above_the_last_value(probs, p):
+    ordered = probs.sort(dim=-1, descending=True, stable=True).values
+    last = (ordered.cumsum(-1) - ordered <= p).sum(-1, keepdim=True) - 1
+    kept = probs * (probs > ordered.gather(-1, last))
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
+    "You made the mask for the sorted tokens and laid it on the unsorted ones. What it hides is "
+    "then whoever happens to stand there: bring the mask (or the values) back with `scatter`."
+)
+def sorted_mask_on_unsorted_tokens(probs, p):
+    ordered = probs.sort(dim=-1, descending=True, stable=True).values
+    kept = probs.masked_fill(ordered.cumsum(-1) - ordered > p, 0.0)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
+    "You put every row back in the order of the FIRST row's ids. Each row was sorted in its own "
+    "way: `scatter` with the whole of `order`."
+)
+def the_first_row_s_way_back(probs, p):
+    ordered, order = probs.sort(dim=-1, descending=True, stable=True)
+    ordered = ordered * (ordered.cumsum(-1) - ordered <= p)
+    order = order.flatten(0, -2)[:1].expand(order[..., 0].numel(), -1).view_as(order)
+    kept = torch.zeros_like(probs).scatter(-1, order, ordered)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
     "You sorted upwards: the unlikely tokens are counted first, and it is the likeliest that "
     "are thrown out."
 )
@@ -177,6 +252,33 @@ def each_against_p(probs, p):
     return kept / kept.sum(-1, keepdim=True)
 
 
+EACH = (
+    "You compare each token by itself with a limit. p is about what the kept ones hold TOGETHER, "
+    "the likeliest first."
+)
+
+
+@wrong(EACH)
+def each_at_least_p(probs, p):
+    kept = probs * (probs >= p)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(EACH)
+def each_at_least_the_rest(probs, p):
+    kept = probs * (probs >= 1 - p)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
+    "You keep what is at least p times the best: that is min-p, another rule. Top-p adds up from "
+    "the likeliest until p is held."
+)
+def share_of_the_best(probs, p):
+    kept = probs * (probs >= p * probs.amax(-1, keepdim=True))
+    return kept / kept.sum(-1, keepdim=True)
+
+
 @wrong(
     "You keep the share p of the vocabulary. p counts probability, not tokens: where the model "
     "is sure, one token may be enough."
@@ -196,6 +298,28 @@ def sorts_down_the_batch(probs, p):
     ordered, order = probs.sort(dim=0, descending=True, stable=True)
     ordered = ordered * (ordered.cumsum(0) - ordered <= p)
     kept = torch.zeros_like(probs).scatter(0, order, ordered)
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@wrong(
+    "You sorted, summed and divided down the first axis: the rows compete with each other. Each "
+    "row has a cut and a sum of its own, along the last axis."
+)
+def all_down_the_batch(probs, p):
+    ordered, order = probs.sort(dim=0, descending=True, stable=True)
+    ordered = ordered * (ordered.cumsum(0) - ordered <= p)
+    kept = torch.zeros_like(probs).scatter(0, order, ordered)
+    return kept / kept.sum(0, keepdim=True)
+
+
+@wrong(
+    "You counted how many stay in the row that keeps most, and kept as many in all. That is a "
+    "top-k: how many stay is for each row to say."
+)
+def the_longest_cut_for_all_rows(probs, p):
+    ordered = probs.sort(dim=-1, descending=True, stable=True).values
+    best, order = probs.topk(int((ordered.cumsum(-1) - ordered <= p).sum(-1).max()), dim=-1)
+    kept = torch.zeros_like(probs).scatter(-1, order, best)
     return kept / kept.sum(-1, keepdim=True)
 
 
