@@ -4,10 +4,10 @@
 
 Shape: the preset `tales` (dim 192, 6 layers, 6 heads, 2 KV heads, 1,024 pieces), batch 16 x 256.
 Every setting of ours that this machine has, and the peer with eager and SDPA attention. All start
-from the same weights and take the same steps (fused AdamW, the same rates, clipped to length 1) with
-the same threads, in turns, so that whatever else runs here slows all alike. `times` is how often our
-step fits into the peer's: the median over the rounds, and beside it that of the best steps. Their
-losses must agree. Needs transformers.
+from the same weights and take the same steps (fused AdamW, the same rates, clipped to length 1)
+with the same threads, in turns, so that whatever else runs here slows all alike. `times` is how
+often our step fits into the peer's: the median over the rounds, and beside it that of the best
+steps. Their losses must agree. Needs transformers.
 """
 
 import argparse

@@ -410,6 +410,30 @@ def test_a_text_with_fewer_pairs_than_pieces_is_said_and_goes_on(tmp_path):
     assert "vocab_size=1024 was asked for" in told and "Warning" not in told
 
 
+def test_a_text_that_is_too_short_is_refused_before_settings_are_tried(tmp_path, monkeypatch):
+    from llamalab.runs import autotune
+
+    tried = []
+    monkeypatch.setattr(autotune, "fastest", lambda *_, **__: tried.append(1))
+    (tmp_path / "short.txt").write_text("the hen", encoding="utf-8")
+    out = tmp_path / "run"
+    status, _, told = ask("train", "--out", out, "--text", tmp_path / "short.txt")
+    assert status == 2 and "tokens are too few" in told
+    assert not tried and not out.exists()
+
+
+def test_the_number_of_threads_is_tried_taken_and_told(tmp_path, monkeypatch):
+    """On one CPU there is nothing to try; where OMP_NUM_THREADS says a number, neither."""
+    from llamalab.runtime import threads
+
+    monkeypatch.setattr(threads, "numbers_to_try", lambda: (1,))
+    options = [*SHAPE, "--seq-len", "16", "--batch-size", "2", "--steps", "1", "--stories", "60"]
+    status, _, told = ask("train", "--out", tmp_path / "r", *options)
+    assert status == 0, told
+    assert re.search(r"^1 thread +[0-9.]+ ms$", told, re.M) and "on cpu with 1 thread, " in told
+    assert json.loads((tmp_path / "r" / "run.json").read_text("utf-8"))["plan"]["threads"] == 1
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

@@ -72,9 +72,11 @@ def _fastest(device, config, plan):
 
     from llamalab.model import Llama
     from llamalab.runs.autotune import fastest
+    from llamalab.runtime.threads import numbers_to_try
 
+    threads = numbers_to_try() if device == "cpu" else ()
     rows = torch.randint(0, config.vocab_size, (plan.batch_size, plan.seq_len + 1))
-    found = fastest(Llama(config).to(device), rows)
+    found = fastest(Llama(config).to(device), rows, threads=threads)
     typer.echo(f"forward and backward of one batch, each setting tried here:\n{found}", err=True)
     recipe = replace(plan.train, dtype=found.setting.dtype, matmul=found.setting.matmul)
     return replace(plan, train=recipe, threads=found.threads)

@@ -11,6 +11,8 @@ import typer
 
 def say_the_start(run, resume: bool) -> None:
     """What is trained on what. A resumed run that has no checkpoint yet begins anew."""
+    import torch
+
     from llamalab.accounting import count_parameters
     from llamalab.runs.autotune import Setting
     from llamalab.runtime import distributed
@@ -28,10 +30,12 @@ def say_the_start(run, resume: bool) -> None:
     tokens = plan.train.steps * plan.train.grad_accum_steps * plan.batch_size * plan.seq_len
     setting = Setting(plan.train.dtype, plan.train.matmul, plan.train.compile)
     wait = " (the first step takes a while)" * setting.compile
+    threads = plan.threads or torch.get_num_threads()
+    of_threads = f" with {threads} thread{'s' * (threads > 1)}" * (device.type == "cpu")
     typer.echo(
         f"{count_parameters(config)['total']:,} parameters {where}; "
         f"{tokens:,} tokens to see, {len(run.batches.tokens):,} in the text\n"
-        f"on {device}{several}, {setting}{wait}",
+        f"on {device}{of_threads}{several}, {setting}{wait}",
         err=True,
     )
 

@@ -101,18 +101,21 @@ def train(
     in Hugging Face's layout, with its tokenizer: llamalab generate my_run.
 
     Ctrl+C stops after the step, and saves. After that, or a crash, or a power cut:
-    llamalab train --out my_run --resume. The losses are then those of a run that never stopped.
+    llamalab train --out my_run --resume. The losses are then those of a run that never stopped;
+    to the last bit, if the number of threads was the same all along. It is looked at again, and
+    told, when another program makes the steps slow; OMP_NUM_THREADS=2, say, keeps it fixed.
 
     On several processes or GPUs: torchrun --nproc-per-node 2 -m llamalab train --out my_run
     """
     given = {name: value for name, value in locals().items() if name != "context"}
     asked = {name for name in given if "DEFAULT" not in str(context.get_parameter_source(name))}
-    from llamalab.runtime import distributed
+    from llamalab.runtime import distributed, threads
 
     from . import begin, follow
 
     if distributed.launched():
         _quiet_unless_first()
+    threads.fit_threads()
     device = begin.usable_device(device)
     place = distributed.init(device) if distributed.launched() else device
     try:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from llamalab.config import LlamaConfig
-from llamalab.course.way_back import Returned, first_difference, way_back
+from llamalab.course.way_back import Returned, first_wrong_return, way_back
 from llamalab.layers import KVCache
 from llamalab.model import Llama, Parts
 
@@ -168,7 +168,7 @@ def _on_the_way_back(theirs: Llama, ours: Llama, tokens: torch.Tensor) -> Return
     gradient nan."""
     for loudness in (1.0, 300.0):
         pair = [way_back(model, tokens, loudness) for model in (theirs, ours)]
-        found = first_difference(*pair)
+        found = first_wrong_return(*pair)
         if found is not None:
             return found
     return None

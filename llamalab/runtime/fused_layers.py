@@ -18,6 +18,7 @@ which blocks of a model these are the same function. Oracle: the taught layers, 
 Tried and left out, as no gain: cross-entropy by portions of rows, attention by portions of a batch.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -28,13 +29,15 @@ from .cpu_kernels import BLOCK, onednn_nt, onednn_tn
 
 ROWS = 1024  # of a portion of the feed-forward half
 
+Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
 
 class Products(NamedTuple):
     """Three products of two matrices: a b^T, a b and a^T b."""
 
-    nt: object
-    nn: object
-    tn: object
+    nt: Product
+    nn: Product
+    tn: Product
 
 
 BY_TORCH = Products(lambda a, b: a @ b.T, torch.mm, lambda a, b: a.T @ b)

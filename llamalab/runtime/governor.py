@@ -27,15 +27,15 @@ class ThreadGovernor:
         self.most, self.threads = most, threads or most
         self.earlier: deque[float] = deque(maxlen=EARLIER)  # steps with this number of threads
         self.lately: list[float] = []  # of them the last ones, as long as each was slow
-        self.tried: list[float] | None = None  # steps on trial; None while none is
-        self.why = ""
+        self.tried: list[float] = []  # steps that are on trial
+        self.on_trial, self.beaten, self.why = False, 0.0, ""
         self.wait, self.quiet = LATER, 0
 
     def after(self, seconds: float) -> str | None:
         """A step took so long. A sentence for the user if the number of threads is another now."""
         if self.most == 1:
             return None
-        if self.tried is not None:
+        if self.on_trial:
             return self._judge(seconds)
         if len(self.earlier) >= SEVERAL and seconds > SLOW * median(self.earlier):
             self.lately.append(seconds)
@@ -52,7 +52,7 @@ class ThreadGovernor:
 
     def _try(self, beaten: float, why: str) -> None:
         """The next steps take the other number, to be compared with `beaten` seconds."""
-        self.beaten, self.why, self.tried = beaten, why, []
+        self.beaten, self.why, self.tried, self.on_trial = beaten, why, [], True
         self.threads = self._other()
 
     def _judge(self, seconds: float) -> str | None:
@@ -62,16 +62,16 @@ class ThreadGovernor:
         better = seconds < self.beaten
         if better and len(self.tried) < SEVERAL:
             return None
-        tried, self.tried, self.lately, self.quiet = self.tried, None, [], 0
+        self.on_trial, self.lately, self.quiet = False, [], 0
         self.earlier.clear()  # of the other number, or of times that are gone
         if not better:
             self.threads = self._other()
             self.wait *= 2
             return None
-        self.earlier.extend(tried)
+        self.earlier.extend(self.tried)
         self.wait = LATER
         number = f"{self.threads} thread{'s' * (self.threads > 1)}"
-        return f"{self.why}: now on {number}, {median(tried):.2f} s a step"
+        return f"{self.why}: now on {number}, {median(self.tried):.2f} s a step"
 
     def _other(self) -> int:
         return 1 if self.threads == self.most else self.most

@@ -102,7 +102,7 @@ def train(
                 part = summed_loss(logits, batch.targets, batch.mask) / everyone
                 # Gradients are averaged over processes: their sum is what the loss asks for.
                 (part * distributed.world_size()).backward()
-            loss += part.detach()
+            loss = loss + part.detach()  # in the wider dtype of the two
         mean = float(distributed.all_reduce_sum(loss))
         longest = config.max_grad_norm if math.isfinite(mean) else None
         norm = distributed.clip_grad_norm(model, longest)

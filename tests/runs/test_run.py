@@ -13,7 +13,7 @@ import torch
 from llamalab import formats
 from llamalab.accounting import memory
 from llamalab.config import LlamaConfig
-from llamalab.runs import run as runs
+from llamalab.runs import text as run_text
 from llamalab.runs.plan import Plan, read_plan
 from llamalab.runs.run import begin, check, resume
 from llamalab.tokenizer import BPETokenizer
@@ -93,9 +93,9 @@ def test_a_border_far_away_is_not_looked_for(monkeypatch):
     """So that a row larger than memory is not read to find one."""
     tokens, plan = np.arange(5, 1005), replace(PLAN, hold_out=0.4)
     tokens[[0, 520]] = 1
-    assert runs._cut_for_validation(tokens, plan, 1) == 520
-    monkeypatch.setattr(runs, "FAR", 50)
-    assert runs._cut_for_validation(tokens, plan, 1) == 600
+    assert run_text._cut_for_validation(tokens, plan, 1) == 520
+    monkeypatch.setattr(run_text, "FAR", 50)
+    assert run_text._cut_for_validation(tokens, plan, 1) == 600
 
 
 def test_without_holding_back_all_is_learned(start):

@@ -170,6 +170,15 @@ def test_torch_is_lowered_and_never_raised(monkeypatch):
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("most, wish, numbers", [
+    (2, None, (2, 1)), (16, None, (16, 1)), (1, None, ()), (2, 2, ()), (4, 1, ()),
+])  # fmt: skip
+def test_all_threads_and_one_are_worth_a_try(monkeypatch, most, wish, numbers):
+    monkeypatch.setattr(threads, "fit_threads", lambda: most)
+    monkeypatch.setattr(threads, "wished_threads", lambda: wish)
+    assert threads.numbers_to_try() == numbers
+
+
 def test_the_parsers_alone():
     assert groups("4:cpu,cpuacct:/a\n0::/b:c\nnonsense\n5:cpu:relative\n") == [
         (("cpu", "cpuacct"), PurePosixPath("/a")), ((), PurePosixPath("/b:c")),

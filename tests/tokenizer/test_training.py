@@ -12,7 +12,7 @@ import pytest
 import sentencepiece
 
 from llamalab.tokenizer import BPETokenizer, trainer
-from llamalab.tokenizer.sentencepiece.scripts import script
+from llamalab.tokenizer.sentencepiece.scripts import is_allowed, script
 
 TOPICS = "\n".join(pydoc_data.topics.topics.values())  # 0.45 MB of English, on every machine
 
@@ -110,7 +110,7 @@ def brute_force(words, n):
         pairs = {
             pair: count
             for pair, count in count_pairs(words).items()
-            if trainer.is_allowed("".join(pair)) and "".join(pair) not in pieces
+            if is_allowed("".join(pair)) and "".join(pair) not in pieces
             and len("".join(pair)) <= 16
         }  # fmt: skip
         if not pairs:

@@ -64,6 +64,7 @@ class Task:
     gradients: a loss will be pulled back through it, so the gradient of every floating-point
     argument is judged beside the values. no_autograd: the answer is to work its gradient out
     itself. largest_tensor(*probe): the most numbers that one tensor made on the way may hold.
+    refuses: the errors that a right answer raises on some of the probes.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Task:
     gradients: bool = False
     no_autograd: bool = False
     largest_tensor: Callable[..., int] | None = None
+    refuses: tuple[type[Exception], ...] = ()
 
     @property
     def tolerance(self) -> dict[str, Any]:

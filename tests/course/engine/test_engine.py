@@ -141,6 +141,12 @@ def test_two_answers_that_only_crash_are_not_the_same_mistake():
     assert (result.kind, result.named) == ("raised", None)
 
 
+def test_waiting_for_a_turn_on_a_busy_machine_is_no_endless_loop():
+    """The time is the processor's; the clock, which runs on beside other work, counts a third."""
+    assert check("time.sleep(0.45)\n    return x * factor", time=time).kind in ("passed", "leans")
+    assert check("time.sleep(60)\n    return x * factor", time=time).kind == "never returned"
+
+
 def test_an_endless_loop_that_swallows_everything_is_stopped():
     body = "while True:\n        try:\n            while True: pass\n        except: pass"
     assert check(body).kind == "never returned"

@@ -204,7 +204,9 @@ def test_a_refusal_that_is_asked_for_is_no_fault():
             raise ValueError("one row")
         return x.softmax(-1) * weight
 
-    exercise = dataclasses.replace(EXERCISE, answer=refuses, reference=refuses)
+    exercise = dataclasses.replace(
+        EXERCISE, answer=refuses, reference=refuses, refuses=(ValueError,)
+    )
     result = check("return x.softmax(-1) * weight", exercise)
     assert result.kind == "no error" and "a ValueError" in result.text
     body = "if len(x) == 1: raise ValueError\n    return x.softmax(-1) * weight"

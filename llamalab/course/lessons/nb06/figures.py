@@ -151,7 +151,8 @@ def stream_by_depth(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> Figu
                 x, y = (n, sizes[-1] + 0.1 * top) if last else (n + 3, sizes[-1] - 0.05 * top)
                 where = {"ha": "right" if last else "left"}
                 note(axes, x, y, f"{n} blocks: {sizes[-1]:.1f}", colour=palette.INK, **where)
-            axes.set(xlim=(0, 1.04 * longest), ylim=(0, 1.25 * top), title=name)
+            axes.set(xlim=(0, 1.04 * longest), ylim=(0, 1.25 * top))
+            axes.set_title(name, loc="left")
             axes.set_xlabel("blocks passed")
         fig.axes[0].set_ylabel("size of the stream (root mean square)")
     return fig
