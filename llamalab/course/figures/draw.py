@@ -109,7 +109,7 @@ def note(axes, x: float, y: float, text: str, *, colour: str = FAINT, size: floa
 def _legible(colour: str) -> str:
     from matplotlib.colors import to_hex
 
-    return for_words(to_hex(colour))
+    return for_words(to_hex(colour).upper())
 
 
 def _plain(text: str) -> str:
