@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "llamalab"
-BOOK = ("config.py", "model.py", "sampling.py")
+BOOK = ("config.py", "model.py", "recipe.py", "sampling.py")
 ROOMS = ("tokenizer", "layers", "training", "generation", "accounting")
 SKIPPED = {"generation/fused.py", "training/fused.py"}
 

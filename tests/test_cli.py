@@ -63,7 +63,7 @@ def test_help_teaches_and_is_quick():
         ("lab", ["JupyterLab", "--port"]),
         ("doctor", ["ok or a warning"]),
         ("train", ["--text", "--resume", "torchrun", "llamalab train --out my_run", "Ctrl+C",
-                   "two minutes", "losses.jsonl", "default 0.05"]),
+                   "two minutes", "losses.jsonl", "[default: 0.05]"]),
         ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
         ("info", ["checkpoint", "run", "memory"]),
     ],
@@ -340,7 +340,7 @@ def test_generate_stops_at_the_contexts_end(my_run):
     status, _, why = ask("generate", my_run[0], "--max-new-tokens", "600")
     assert status == 2 and "max_seq_len=256. 255 new tokens would fit" in why
     status, _, why = ask("generate", my_run[0], "--prompt", "hen " * 600)
-    assert status == 2 and "past this model's context" in why
+    assert status == 2 and "this model's context holds max_seq_len=256" in why
 
 
 @pytest.mark.parametrize("inside", ["", "checkpoints/step-00000004"])

@@ -11,7 +11,6 @@ import io
 import os
 import random
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from llamalab.course.engine.deadline import TimeUp, TooMuchMemory, run_limited
+from llamalab.course.engine.deadline import Stopwatch, TimeUp, TooMuchMemory, run_limited
 from llamalab.course.engine.difference import difference
 from llamalab.course.engine.gradients import (
     Gradients,
@@ -69,9 +68,9 @@ def outcomes(task: Task, function: Callable, *, gradients: bool = False) -> list
 
 
 def each_outcome(task: Task, function: Callable, *, gradients: bool = False) -> Iterator[Outcome]:
-    end = time.monotonic() + task.seconds
+    watch = Stopwatch()
     for number, probe in enumerate(probes_of(task, gradients=gradients)):
-        left = max(0.1, end - time.monotonic())
+        left = max(0.1, task.seconds - watch.seconds)
         found = _on(task, function, probe, number, left, gradients)
         yield found
         if found.stopped:

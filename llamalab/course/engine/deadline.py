@@ -71,6 +71,19 @@ def _inside(function: Callable, args: tuple) -> Any:
     return function(*args)
 
 
+class Stopwatch:
+    """Seconds that count: the processor's. On a busy machine the clock runs on while this process
+    waits for its turn, so it counts for a third: soon enough for an answer that sleeps."""
+
+    def __init__(self) -> None:
+        self.clock, self.work = time.monotonic(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        worked, passed = time.process_time() - self.work, time.monotonic() - self.clock
+        return max(worked, passed / 3)
+
+
 class _Watcher:
     def __init__(self, seconds: float, megabytes: float):
         self.target, self.seconds, self.bytes = threading.get_ident(), seconds, megabytes * 1e6
@@ -85,14 +98,10 @@ class _Watcher:
 
     def _watch(self) -> None:
         memory = psutil.Process().memory_info
-        start, begun = time.monotonic(), time.process_time()
-        floor, told = memory().rss, False
+        watch, floor, told = Stopwatch(), memory().rss, False
         since = None  # when the first shot was fired
         while not self.finished.wait(0.05 if since is None else 0.5):
-            # On a busy machine the clock runs on while this process waits for its turn: it counts
-            # for a third, which is soon enough for an answer that sleeps.
-            worked, waited_for = time.process_time() - begun, time.monotonic() - start
-            if max(worked, waited_for / 3) > self.seconds:
+            if watch.seconds > self.seconds:
                 self.shot = self.shot or self.time_up
             elif memory().rss - floor > self.bytes:
                 self.shot = self.shot or self.too_much

@@ -108,17 +108,29 @@ class Compared(float):
         self.asked = asked
         return self
 
-    def _counted(method):
-        def counted(self, *other):
-            self.asked.compared += 1
-            self.asked.check()
-            return method(self, *other)
+    def _count(self):
+        self.asked.compared += 1
+        self.asked.check()
 
-        return counted
+    def __lt__(self, other):
+        self._count()
+        return float(self) < other
 
-    __lt__, __le__ = _counted(float.__lt__), _counted(float.__le__)
-    __gt__, __ge__ = _counted(float.__gt__), _counted(float.__ge__)
-    __neg__ = _counted(float.__neg__)
+    def __gt__(self, other):
+        self._count()
+        return float(self) > other
+
+    def __le__(self, other):
+        self._count()
+        return float(self) <= other
+
+    def __ge__(self, other):
+        self._count()
+        return float(self) >= other
+
+    def __neg__(self):
+        self._count()
+        return -float(self)
 
 
 def _heap_probes():

@@ -48,6 +48,14 @@ def merged_at(before: Sequence[str], after: Sequence[str]) -> int | None:
     return next(same, None)
 
 
+def made_at(rows: Sequence[Sequence[str]], step: int) -> str:
+    """The piece that merge `step`, counted from 1, has made."""
+    at = merged_at(rows[step - 1], rows[step])
+    if at is None:
+        raise ValueError(f"nothing was merged at step {step}")
+    return rows[step][at]
+
+
 def symbols(row: Sequence[str], made: int | None = None) -> Html:
     """Symbols in a row, the one at `made` framed. A character keeps its colour while others
     merge, because a symbol takes the colour of its first character."""
@@ -72,6 +80,7 @@ def sentence(tokenizer: BPETokenizer, rows: Sequence[Sequence[str]], step: int) 
     if step == 0:
         return f"Before any merge: {len(rows[0])} characters, the ▁ in front included."
     made = merged_at(rows[step - 1], rows[step])
+    assert made is not None  # each row is one merge further than the one above it
     a, b, piece = rows[step - 1][made], rows[step - 1][made + 1], rows[step][made]
     score = tokenizer.scores[tokenizer.piece_to_id(piece)] + 0.0  # and not "-0"
     return f"Merge {step} of {last}: {a} + {b} = {piece}, score {score:g}."
@@ -88,24 +97,24 @@ def merge_tree(
         f"The characters merge in the order of the scores, not from left to right: "
         f"{len(rows[0])} characters become {len(ends)} pieces."
     )
-    made = [rows[i][merged_at(rows[i - 1], rows[i])] for i in range(1, last + 1)]
+    made = [made_at(rows, i) for i in range(1, last + 1)]
     alt = (
         f"A tree over the characters {' '.join(rows[0])}. From below: "
         + ", ".join(f"merge {i} makes {piece}" for i, piece in enumerate(made, 1))
         + f". At the top, without a parent: {' '.join(ends)}."
     )
     width = max(5.2, 0.42 * len(rows[0]) + 2.2)
-    with figure(caption, alt=alt, width=width, height=1.5 + 0.36 * max(last, 1)) as fig:
-        _grow(fig.axes, rows[: last + 1], scores)
+    with figure(caption, alt=alt, width=width, height=1.5 + 0.36 * max(len(rows) - 1, 1)) as fig:
+        _grow(fig.axes, rows, last, scores)
     return fig
 
 
-def _grow(axes, rows: Sequence[Sequence[str]], scores: Mapping[str, float]) -> None:
-    last = len(rows) - 1
+def _grow(axes, rows: Sequence[Sequence[str]], last: int, scores: Mapping[str, float]) -> None:
     tops = [(i + 0.5, 0.0) for i in range(len(rows[0]))]  # where each symbol of the row stands
     drawn = [(*top, symbol) for top, symbol in zip(tops, rows[0])]
     for step in range(1, last + 1):
         at = merged_at(rows[step - 1], rows[step])
+        assert at is not None  # each row is one merge further than the one above it
         (x1, y1), (x2, y2) = tops[at], tops[at + 1]
         top = ((x1 + x2) / 2, float(step))
         for x, y in ((x1, y1), (x2, y2)):
@@ -119,14 +128,14 @@ def _grow(axes, rows: Sequence[Sequence[str]], scores: Mapping[str, float]) -> N
             mono=True, pad=0.22)  # fmt: skip
     right = len(rows[0]) + 0.5
     for step in range(1, last + 1):
-        piece = rows[step][merged_at(rows[step - 1], rows[step])]
+        piece = made_at(rows, step)
         axes.plot([0, right - 0.2], [step, step], color=palette.GRID, linewidth=0.7, zorder=0)
         words = f"{step}   score {scores[piece] + 0.0:g}"
         note(axes, right, step, words, ha="left", size=8)
     note(axes, right, 0, "characters", ha="left", size=8)
-    note(axes, 0, last + 0.75, "yellow: a piece of the result", ha="left", size=8)
+    note(axes, 0, len(rows) - 0.25, "yellow: a piece of the result", ha="left", size=8)
     axes.set_xlim(-0.2, right + 2.2)
-    axes.set_ylim(-0.6, last + 1.0)
+    axes.set_ylim(-0.6, len(rows))
     axes.set_axis_off()
 
 
