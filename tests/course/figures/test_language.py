@@ -24,8 +24,8 @@ from llamalab.course.figures.draw import spread
 from llamalab.course.figures.html import Html, inline, plain, tag
 
 TOGETHER = [
-    (palette.QUERY, palette.KEY, palette.VALUE),
-    (palette.GATE, palette.UP, palette.RESIDUAL),
+    (palette.QUERY, palette.KEY, palette.VALUE, palette.CACHE),
+    (palette.GATE, palette.UP, palette.RESIDUAL, palette.NORM, palette.ATTENTION),
     (palette.LOSS, palette.VALIDATION),
     (palette.POLICY, palette.REFERENCE, palette.REWARD, palette.JUDGE),
 ]
@@ -44,6 +44,7 @@ def test_what_stands_together_is_told_apart(group):
     for i, one in enumerate(group):
         for other in group[i + 1 :]:
             assert math.dist(deuteranope(one), deuteranope(other)) > 0.2, (one, other)
+            assert abs(palette.lightness(one) - palette.lightness(other)) >= 5, (one, other)
         assert palette.contrast(one, palette.PAPER) > 2, one
 
 
@@ -52,6 +53,8 @@ def test_words_are_readable():
         assert palette.contrast(colour, palette.PAPER) > 4.5
     assert palette.contrast("#ffffff", "#000000") == pytest.approx(21)
     assert palette.contrast("#777777", "#777777") == 1
+    assert palette.lightness("#777777") == pytest.approx(50.0, abs=0.1)
+    assert palette.lightness("#ffffff") == pytest.approx(100) and palette.lightness("#000000") == 0
 
 
 @pytest.mark.parametrize("colour", [*palette.SERIES, palette.YELLOW, palette.LIT])
