@@ -7,7 +7,8 @@ alone, and the card leaves the background to the reader's theme.
 
 import sys
 from dataclasses import dataclass
-from html import escape
+
+from llamalab.course.figures.html import Html, inline, join, tag
 
 COLOURS = {"passed": "#009E73", "not attempted": "#888888", "hint": "#0072B2",
            "solution": "#0072B2"}  # fmt: skip
@@ -46,22 +47,22 @@ class Card:
     def __repr__(self) -> str:
         return self.text
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Html:
         colour = COLOURS.get(self.kind, WRONG)
-        parts = [f"<b>{_inline(self.title)}</b> — {_inline(self.head)}"]
+        parts = [join(tag("b", inline(self.title)), " — ", inline(self.head))]
         if self.known:
-            parts.append(f"<b>{_inline(self.known)}</b>")
-        parts += [_inline(part) for part in (self.says, self.given) if part]
+            parts.append(tag("b", inline(self.known)))
+        parts += [inline(part) for part in (self.says, self.given) if part]
         if self.rows:
             parts.append(_table(self.rows))
         if self.code:
             style = "margin:0;padding:.5em;overflow-x:auto;border:1px solid rgba(128,128,128,.4)"
-            parts.append(f"<pre style='{style}'>{escape(self.code)}</pre>")
+            parts.append(tag("pre", self.code, style=style))
         if self.foot:
-            parts.append(f"<span style='opacity:.75'>{_inline(self.foot)}</span>")
-        body = "".join(f"<div style='margin:.25em 0'>{part}</div>" for part in parts)
+            parts.append(tag("span", inline(self.foot), style="opacity:.75"))
+        body = (tag("div", part, style="margin:.25em 0") for part in parts)
         style = f"border-left:5px solid {colour};padding:.3em .8em;max-width:46em"
-        return f"<div role='status' style='{style}'>{body}</div>"
+        return tag("div", *body, role="status", style=style)
 
 
 class Result(int):
@@ -115,19 +116,8 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def _inline(text: str) -> str:
-    """Escaped text in which `code` is set as code."""
-    parts = escape(text, quote=False).split("`")
-    if len(parts) % 2 == 0:
-        return escape(text, quote=False)
-    return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
-
-
-def _table(rows: tuple[tuple[str, str, str], ...]) -> str:
+def _table(rows: tuple[tuple[str, str, str], ...]) -> Html:
     cell = "padding:.1em 1em .1em 0;text-align:left"
-    head = "".join(f"<th style='{cell}'>{name}</th>" for name in ("where", "yours", "expected"))
-    lines = "".join(
-        "<tr>" + "".join(f"<td style='{cell}'><code>{escape(c)}</code></td>" for c in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table style='border-collapse:collapse'><tr>{head}</tr>{lines}</table>"
+    head = (tag("th", name, style=cell) for name in ("where", "yours", "expected"))
+    lines = (tag("tr", *(tag("td", tag("code", c), style=cell) for c in row)) for row in rows)
+    return tag("table", tag("tr", *head), *lines, style="border-collapse:collapse")

@@ -5,9 +5,9 @@ that the page can be read on its own. Both come from the same data in one output
 """
 
 from dataclasses import dataclass
-from html import escape
 
 from llamalab.course.engine.card import in_notebook, say
+from llamalab.course.figures.html import Html, tag, text
 from llamalab.course.figures.live import Live
 
 
@@ -52,14 +52,12 @@ class Question:
         foot = f"(quiz.{self.name}.answer(1) tells you about the first.)"
         return "\n".join([self.text, *lines, foot])
 
-    def _html(self) -> str:
-        parts = [f"<p><b>{escape(self.text)}</b></p>"]
+    def _html(self) -> Html:
+        parts = [tag("p", tag("b", self.text))]
         for i, option in enumerate(self.options, 1):
-            parts.append(
-                f"<details style='margin:.2em 0'><summary>{escape(option.text)}</summary>"
-                f"<div style='margin:.2em 0 .5em 1.2em'>{escape(self.answer(i))}</div></details>"
-            )
-        return f"<div style='max-width:46em'>{''.join(parts)}</div>"
+            answer = tag("div", self.answer(i), style="margin:.2em 0 .5em 1.2em")
+            parts.append(tag("details", tag("summary", option.text), answer, style="margin:.2em 0"))
+        return tag("div", *parts, style="max-width:46em")
 
     def _widget(self):
         import ipywidgets
@@ -70,12 +68,12 @@ class Question:
             value=None,
             layout=ipywidgets.Layout(width="auto"),
         )
-        question = ipywidgets.HTML(f"<b>{escape(self.text)}</b>")
+        question = ipywidgets.HTML(tag("b", self.text))
         reply = ipywidgets.HTML()
 
         def show(change) -> None:
             if change["new"] is not None:
-                reply.value = escape(self.answer(change["new"]))
+                reply.value = text(self.answer(change["new"]))
 
         buttons.observe(show, "value")
         box = ipywidgets.VBox([question, buttons, reply])

@@ -8,7 +8,7 @@ explanation tokens, boxes and arrows in place of axes.
 
 from collections.abc import Sequence
 
-from llamalab.course.figures.palette import FAINT, INK, PAPER
+from llamalab.course.figures.palette import FAINT, INK, PAPER, for_words
 
 Point = tuple[float, float]
 
@@ -16,9 +16,9 @@ Point = tuple[float, float]
 def label_lines(
     axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.062, size: float = 9
 ) -> None:
-    """A label right of each end (x, y, text, colour), in the line's colour; those that would lie
-    on each other are moved apart by `gap`, a share of the axes' height. Call it last: it reads the
-    limits."""
+    """A label right of each end (x, y, text, colour), in the line's colour, dark enough to read;
+    those that would lie on each other are moved apart by `gap`, a share of the axes' height. Call
+    it last: it reads the limits. `$` is a dollar here and below."""
     axes.figure.draw_without_rendering()  # so that limits and scales are final
     to_share = axes.transData + axes.transAxes.inverted()
     placed = sorted(
@@ -28,8 +28,9 @@ def label_lines(
     heights = spread([end[1] for end in placed], gap)
     for (x, _, text, colour), height in zip(placed, heights):
         axes.annotate(
-            text, (x, height), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
-            color=colour, fontsize=size, va="center", ha="left", annotation_clip=False,
+            _plain(text), (x, height), xycoords="axes fraction", xytext=(5, 0),
+            textcoords="offset points", color=_legible(colour), fontsize=size, va="center",
+            ha="left", annotation_clip=False,
         )  # fmt: skip
 
 
@@ -60,7 +61,8 @@ def _top(group: list[float], gap: float) -> float:
 def claim(axes, text: str, at: Point, to: Point, *, colour: str = INK, size: float = 9) -> None:
     """The claim, written at `to` (data), with a thin line to what it is about at `at` (data)."""
     axes.annotate(
-        text, at, xytext=to, color=colour, fontsize=size, ha="center", va="center",
+        _plain(text), at, xytext=to, color=_legible(colour), fontsize=size, ha="center",
+        va="center",
         arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 0.9, "shrinkB": 3},
         bbox={"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.85},
     )  # fmt: skip
@@ -77,9 +79,9 @@ def box(
     axes, x: float, y: float, text: str, colour: str = INK, *, fill: str | None = None,
     size: float = 10, mono: bool = False, pad: float = 0.35,
 ):  # fmt: skip
-    """A token or a part: its text in a rounded box around (x, y). `$` is a dollar."""
+    """A token or a part: its text in a rounded box around (x, y)."""
     return axes.text(
-        x, y, text.replace("$", r"\$"), ha="center", va="center", fontsize=size,
+        x, y, _plain(text), ha="center", va="center", fontsize=size,
         family="monospace" if mono else None, color=INK,
         bbox={"boxstyle": f"round,pad={pad}", "facecolor": fill or PAPER, "edgecolor": colour,
               "linewidth": 1.4},
@@ -101,4 +103,15 @@ def arrow(
 def note(axes, x: float, y: float, text: str, *, colour: str = FAINT, size: float = 9, **where):
     """Small words on the sheet, centred unless told (ha=, va=)."""
     where = {"ha": "center", "va": "center"} | where
-    return axes.text(x, y, text.replace("$", r"\$"), color=colour, fontsize=size, **where)
+    return axes.text(x, y, _plain(text), color=colour, fontsize=size, **where)
+
+
+def _legible(colour: str) -> str:
+    from matplotlib.colors import to_hex
+
+    return for_words(to_hex(colour).upper())
+
+
+def _plain(text: str) -> str:
+    """Two dollars would be read as mathematics."""
+    return text.replace("$", r"\$")

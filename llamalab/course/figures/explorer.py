@@ -6,6 +6,9 @@
         words=theta_words,      # (theta=…, distance=…) -> one sentence
     )
 
+A start that a control cannot show is refused: a slider would go to its nearest end in silence, and
+the widget would show another number than its still twin.
+
 Without a kernel it is the sentence and the picture at the values it starts with. With one, the
 widget has an attribute for each control, by its name, and `.words` and `.picture`: in a notebook
 `play.theta.value = 500; print(play.words.value)` moves it and shows what it then says.
@@ -33,6 +36,12 @@ class Slider:
     shown: Callable[[float], str] = "{:,}".format
     live: bool = True  # draw while it moves; False where a picture takes long
 
+    def __post_init__(self) -> None:
+        if self.values:
+            _refuse_unknown(self.name, self.start, self.values)
+        elif not self.low <= self.start <= self.high:
+            raise ValueError(f"{self.name}={self.start} is not from {self.low} to {self.high}")
+
     def widget(self, widgets, layout):
         common = {"description": self.label or self.name, "layout": layout,
                   "continuous_update": self.live}  # fmt: skip
@@ -46,12 +55,15 @@ class Slider:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some options, by name."""
+    """One of some options."""
 
     name: str
     start: object
     options: Sequence
     label: str = ""
+
+    def __post_init__(self) -> None:
+        _refuse_unknown(self.name, self.start, self.options)
 
     def widget(self, widgets, layout):
         common = {"description": self.label or self.name, "layout": layout}
@@ -91,7 +103,9 @@ def explorer(
     more: Callable | None = None,
 ) -> Live:
     """Controls above, a sentence and a picture below. `picture(**values)` gives a Figure or Html,
-    `words(**values)` one sentence, `more(**values)` perhaps further Html beneath (`.more`)."""
+    `words(**values)` one sentence, `more(**values)` perhaps further Html beneath (`.more`).
+    Raises ValueError for two controls of one name, or one called as the widget's own parts."""
+    _refuse_taken([control.name for control in controls])
     start = {control.name: control.start for control in controls}
 
     def make():
@@ -99,11 +113,15 @@ def explorer(
 
         wide = ipywidgets.Layout(width="30em")
         made = {control.name: control.widget(ipywidgets, wide) for control in controls}
-        says, drawn, rest = ipywidgets.Label(), ipywidgets.HTML(), ipywidgets.HTML()
+        # A Label keeps the sentence as text, but would show its first line only, and two dollars
+        # as mathematics: what is shown is its twin.
+        says, shown = ipywidgets.Label(), ipywidgets.HTML()
+        drawn, rest = ipywidgets.HTML(), ipywidgets.HTML()
 
         def draw(change=None) -> None:
             values = {name: widget.value for name, widget in made.items()}
             says.value = words(**values)
+            shown.value = tag("div", says.value, style="line-height:1.4;max-width:46em")
             drawn.value = _html(picture(**values))
             if more is not None:
                 rest.value = _html(more(**values))
@@ -112,7 +130,7 @@ def explorer(
             widget.style.description_width = "9em"
             widget.observe(draw, "value")
         draw()
-        box = ipywidgets.VBox([*made.values(), says, drawn, *([rest] if more else [])])
+        box = ipywidgets.VBox([*made.values(), shown, drawn, *([rest] if more else [])])
         for name, widget in made.items():
             setattr(box, name, widget)
         box.words, box.picture, box.more = says, drawn, rest
@@ -125,3 +143,15 @@ def explorer(
 
 def _html(shown) -> str:
     return shown if isinstance(shown, str) else shown._repr_html_()
+
+
+def _refuse_unknown(name: str, start, options: Sequence) -> None:
+    if start not in options:
+        raise ValueError(f"{name}={start!r} is none of {', '.join(map(repr, options))}")
+
+
+def _refuse_taken(names: list[str]) -> None:
+    taken = {"words", "picture", "more", "children", "layout", "box_style", "comm", "keys"}
+    for i, name in enumerate(names):
+        if name in taken or name in names[:i]:
+            raise ValueError(f"a second {name!r}: every control needs a name of its own")

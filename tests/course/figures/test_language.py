@@ -1,6 +1,7 @@
 """The visual language: colours told apart, labels that do not lie on each other, text that comes
 out as text, and an explorer that is the same with a kernel and without."""
 
+import colorsys
 import math
 
 import pytest
@@ -11,6 +12,7 @@ from llamalab.course.figures import (
     Switch,
     Words,
     box,
+    claim,
     explorer,
     figure,
     label_lines,
@@ -22,8 +24,8 @@ from llamalab.course.figures.draw import spread
 from llamalab.course.figures.html import Html, inline, plain, tag
 
 TOGETHER = [
-    (palette.QUERY, palette.KEY, palette.VALUE),
-    (palette.GATE, palette.UP, palette.RESIDUAL),
+    (palette.QUERY, palette.KEY, palette.VALUE, palette.CACHE),
+    (palette.GATE, palette.UP, palette.RESIDUAL, palette.NORM, palette.ATTENTION),
     (palette.LOSS, palette.VALIDATION),
     (palette.POLICY, palette.REFERENCE, palette.REWARD, palette.JUDGE),
 ]
@@ -42,6 +44,7 @@ def test_what_stands_together_is_told_apart(group):
     for i, one in enumerate(group):
         for other in group[i + 1 :]:
             assert math.dist(deuteranope(one), deuteranope(other)) > 0.2, (one, other)
+            assert abs(palette.lightness(one) - palette.lightness(other)) >= 5, (one, other)
         assert palette.contrast(one, palette.PAPER) > 2, one
 
 
@@ -50,6 +53,24 @@ def test_words_are_readable():
         assert palette.contrast(colour, palette.PAPER) > 4.5
     assert palette.contrast("#ffffff", "#000000") == pytest.approx(21)
     assert palette.contrast("#777777", "#777777") == 1
+    assert palette.lightness("#777777") == pytest.approx(50.0, abs=0.1)
+    assert palette.lightness("#ffffff") == pytest.approx(100) and palette.lightness("#000000") == 0
+
+
+@pytest.mark.parametrize("colour", [*palette.SERIES, palette.YELLOW, palette.LIT])
+def test_words_take_the_hue_as_dark_as_it_must_be(colour):
+    dark = palette.for_words(colour)
+    assert palette.contrast(dark, palette.PAPER) >= 4.5
+    if palette.contrast(colour, palette.PAPER) >= 4.5:
+        assert dark == colour
+    else:  # no darker than it must be, and the same hue
+        assert palette.contrast(dark, palette.PAPER) < 4.8
+        was, now = (colorsys.rgb_to_hsv(*_parts(c))[0] for c in (colour, dark))
+        assert now == pytest.approx(was, abs=0.01)
+
+
+def _parts(colour):
+    return [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
 
 
 @pytest.mark.parametrize("heights", [[0.1, 0.5, 0.9], [0.5, 0.5, 0.5], [0.1, 0.12, 0.13, 0.8], [0]])
@@ -70,6 +91,16 @@ def test_labels_stand_at_their_lines():
         one, other = fig.axes.texts
         assert (one.get_text(), other.get_text()) == ("one", "other")
         assert other.xy[1] - one.xy[1] >= 0.06
+
+
+def test_words_at_an_orange_line_can_be_read_and_dollars_are_dollars():
+    with figure("A line.", alt="A line with its price") as fig:
+        fig.axes.plot([0, 1], [0, 1], color=palette.CACHE)
+        label_lines(fig.axes, [(1, 1, "from $1 to $2", palette.CACHE)])
+        claim(fig.axes, "$1 is $1", at=(0, 0), to=(0.5, 0.5), colour=palette.CACHE)
+        for words in fig.axes.texts:
+            assert palette.contrast(words.get_color(), palette.PAPER) >= 4.5
+            assert words.get_text().count(r"\$") == 2
 
 
 def test_a_picture_is_the_same_bytes_twice():
@@ -124,3 +155,33 @@ def test_an_explorer_moves_and_has_a_still_twin():
     assert play.words.value == "rate=1.5 count=9 size=1000 model=a cached=False text=x"
     assert play.picture.value != picture(rate=0.5)._repr_html_()
     assert play.more.value == "<p>more of x</p>"
+
+
+def test_the_sentence_is_shown_whole_and_as_text():
+    pytest.importorskip("ipywidgets")
+    live = explorer([Words("text", "<s>")], picture=picture, words=lambda text: f"{text} $1 or $2")
+    play = live.widget
+    shown = play.children[1]
+    assert type(shown).__name__ == "HTML"  # a Label cuts what is longer than its line
+    assert plain(shown.value) == play.words.value == "<s> $1 or $2"
+    play.text.value = "<b>"
+    assert plain(shown.value) == play.words.value == "<b> $1 or $2" and "<b>" not in shown.value
+
+
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [
+        (lambda: Slider("gate", 9.0, -4.0, 4.0, 0.1), r"gate=9.0 is not from -4.0 to 4.0"),
+        (lambda: Slider("size", 7, values=(10, 100)), "size=7 is none of 10, 100"),
+        (lambda: Choice("model", "c", ("a", "b")), "model='c' is none of 'a', 'b'"),
+    ],
+)
+def test_a_start_that_cannot_be_shown_is_refused(control, words):
+    with pytest.raises(ValueError, match=words):
+        control()
+
+
+@pytest.mark.parametrize("names", [("words",), ("a", "a"), ("picture",)])
+def test_a_control_has_a_name_of_its_own(names):
+    with pytest.raises(ValueError, match=f"a second '{names[-1]}'"):
+        explorer([Switch(name, True) for name in names], picture, words=str)

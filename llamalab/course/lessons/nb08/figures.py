@@ -230,7 +230,7 @@ def counted(
                 axes.annotate(f"{share:.2f}", (k, max(share, meant)), (0, 4), fontsize=9,
                               textcoords="offset points", ha="center")  # fmt: skip
             what = "the model's law" if right else f"{off[name]:.0%} fall wrong"
-            axes.set_title(f"{name}\n{what}")
+            axes.set_title(f"{name}\n{what}", loc="left")
             axes.set_xticks(range(len(labels)), labels)
             axes.set_ylim(0, highest)
             axes.grid(axis="x", visible=False)
