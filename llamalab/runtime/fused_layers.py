@@ -7,11 +7,11 @@ On a CPU without units for bf16 the matrix products are little more than half of
 rest goes over the same memory again and again. What is saved here, and how:
 
     norm         its weight is multiplied into the matrices behind it, its scale one number a row
-    wq, wk, wv   one matrix for three, with 1/sqrt(D) in its first rows; w1 and w3 likewise
+    wq, wk, wv   one matrix for three, with 1/sqrt(D) in its first rows
     RoPE         one product of complex numbers, written where the heads of a group lie together
     attention    by blocks of queries, as in `cpu_kernels`; only a block's last square has a future
     gate         rows in portions that stay in the cache; silu(w1 n) is computed twice, not kept
-    backward     by hand: sums go into the tensors that are there
+    backward     by hand; what is added, the residual too, is added by the product itself
 
 `by` says who multiplies matrices. Nothing here knows of modules: `training.fused` decides for
 which blocks of a model these are the same function. Oracle: the taught layers, in the tests.
@@ -33,15 +33,27 @@ Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Products(NamedTuple):
-    """Three products of two matrices: a b^T, a b and a^T b."""
+    """Three products of two matrices: a b^T, a b and a^T b. With a third, added onto it."""
 
-    nt: Product
-    nn: Product
-    tn: Product
+    nt: Callable[..., torch.Tensor]
+    nn: Callable[..., torch.Tensor]
+    tn: Callable[..., torch.Tensor]
 
 
-BY_TORCH = Products(lambda a, b: a @ b.T, torch.mm, lambda a, b: a.T @ b)
-BY_ONEDNN = Products(onednn_nt, lambda a, b: onednn_nt(a, b.T), onednn_tn)
+def _by_torch(a: torch.Tensor, b: torch.Tensor, onto: torch.Tensor | None = None) -> torch.Tensor:
+    return torch.mm(a, b) if onto is None else onto.addmm_(a, b)
+
+
+def _added(product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
+    """The same product, which can be added onto something."""
+    return lambda a, b, onto=None: product(a, b) if onto is None else onto.add_(product(a, b))
+
+
+BY_TORCH = Products(
+    lambda a, b, *onto: _by_torch(a, b.T, *onto), _by_torch,
+    lambda a, b, *onto: _by_torch(a.T, b, *onto),
+)  # fmt: skip
+BY_ONEDNN = Products(_added(onednn_nt), _added(lambda a, b: onednn_nt(a, b.T)), _added(onednn_tn))
 
 
 def attention_half(x, norm, wq, wk, wv, wo, turn, eps: float, by: Products = BY_TORCH):
@@ -65,9 +77,8 @@ class _AttentionHalf(torch.autograd.Function):
         w = torch.cat((wq * D**-0.5, wk, wv)).mul_(norm)  # ((H + 2G) D, dim)
         n, scale = _normed(rows, eps)
         heads = by.nt(n, w).view(B, T, H + 2 * G, D)
-        q = (
-            _pairs(heads)[:, :, :H].unflatten(2, (G, -1)).permute(0, 2, 3, 1, 4)
-        )  # (B, G, R, T, D/2)
+        q = _pairs(heads)[:, :, :H].unflatten(2, (G, -1))  # (B, T, G, R, D/2)
+        q = q.permute(0, 2, 3, 1, 4)  # (B, G, R, T, D/2)
         k = _turned(_pairs(heads)[:, :, H : H + G].transpose(1, 2), turn).view(B * G, T, D)
         v = heads[:, :, H + G :].transpose(1, 2).reshape(B * G, T, D)
         mixed = x.new_empty(B, T, G, H // G, D)
@@ -84,7 +95,7 @@ class _AttentionHalf(torch.autograd.Function):
         mixed = mixed.view(B * T, -1)
         ctx.save_for_backward(x, norm, wq, wk, wv, wo, turn, w, scale, k, v, mixed, *kept)
         ctx.by = by
-        return by.nt(mixed, wo).add_(rows).view(x.shape)
+        return by.nt(mixed, wo, rows.clone()).view(x.shape)
 
     @staticmethod
     @once_differentiable
@@ -130,39 +141,36 @@ class _AttentionHalf(torch.autograd.Function):
 class _FeedForwardHalf(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, norm, w1, w2, w3, eps, by):
-        w = torch.cat((w1, w3)).mul_(norm)  # (2 hidden, dim)
-        out: list[torch.Tensor] = []
-        kept: list[torch.Tensor] = []
-        for rows in x.reshape(-1, x.shape[-1]).split(ROWS):
+        u1, u3 = w1 * norm, w3 * norm
+        out, kept = x.reshape(-1, x.shape[-1]).clone(), []
+        for rows in out.split(ROWS):  # x, onto which the rest is added
             n, scale = _normed(rows, eps)
-            both = by.nt(n, w)  # (rows, 2 hidden)
-            gate, up = both.chunk(2, dim=1)
-            out.append(by.nt(F.silu(gate).mul_(up), w2).add_(rows))
-            kept += scale, both
-        ctx.save_for_backward(x, norm, w1, w2, w3, w, *kept)
+            gate, up = by.nt(n, u1), by.nt(n, u3)  # (rows, hidden) each
+            by.nt(F.silu(gate).mul_(up), w2, rows)
+            kept += scale, gate, up
+        ctx.save_for_backward(x, norm, w1, w2, w3, u1, u3, *kept)
         ctx.by = by
-        return torch.cat(out).view(x.shape)
+        return out.view(x.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
-        x, norm, w1, w2, w3, w, *kept = ctx.saved_tensors
+        x, norm, w1, w2, w3, u1, u3, *kept = ctx.saved_tensors
         by, dim = ctx.by, x.shape[-1]
-        dx, dw, dw2 = [], torch.zeros_like(w), torch.zeros_like(w2)
+        dx, (du1, dw2, du3) = [], (torch.zeros_like(w) for w in (w1, w2, w3))
         portions = (tensor.reshape(-1, dim).split(ROWS) for tensor in (x, g))
-        for rows, g_rows, scale, both in zip(*portions, kept[0::2], kept[1::2]):
-            gate, up = both.chunk(2, dim=1)
-            n, open, d = rows * scale, F.silu(gate), by.nn(g_rows, w2)  # d: of the product
-            dw2 += by.tn(g_rows, open * up)
-            d_both = torch.empty_like(both)
-            d_gate, d_up = d_both.chunk(2, dim=1)
-            torch.mul(open, d, out=d_up)
-            torch.ops.aten.silu_backward(d.mul_(up), gate, grad_input=d_gate)
-            dw += by.tn(d_both, n)
-            dx.append(_through_norm(by.nn(d_both, w), n, scale, g_rows))
-        d_norm = (dw * torch.cat((w1, w3))).sum(0)
-        d_w1, d_w3 = dw.mul_(norm).chunk(2)
-        return torch.cat(dx).view(x.shape), d_norm, d_w1, dw2, d_w3, None, None
+        for rows, g_rows, scale, gate, up in zip(*portions, kept[0::3], kept[1::3], kept[2::3]):
+            n, opened, d = rows * scale, F.silu(gate), by.nn(g_rows, w2)  # d: of opened * up
+            by.tn(g_rows, opened * up, dw2)
+            d_up = opened.mul_(d)
+            d_gate = torch.ops.aten.silu_backward(d.mul_(up), gate)
+            by.tn(d_gate, n, du1)
+            by.tn(d_up, n, du3)
+            dn = by.nn(d_up, u3, by.nn(d_gate, u1))
+            dx.append(_through_norm(dn, n, scale, g_rows))
+        d_norm = (du1 * w1).sum(0).add_((du3 * w3).sum(0))
+        dw1, dw3 = du1.mul_(norm), du3.mul_(norm)
+        return torch.cat(dx).view(x.shape), d_norm, dw1, dw2, dw3, None, None
 
 
 def _normed(x: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
