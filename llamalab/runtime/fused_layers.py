@@ -142,7 +142,8 @@ class _FeedForwardHalf(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, norm, w1, w2, w3, eps, by):
         u1, u3 = w1 * norm, w3 * norm
-        out, kept = x.reshape(-1, x.shape[-1]).clone(), []
+        out = x.reshape(-1, x.shape[-1]).clone()
+        kept: list[torch.Tensor] = []
         for rows in out.split(ROWS):  # x, onto which the rest is added
             n, scale = _normed(rows, eps)
             gate, up = by.nt(n, u1), by.nt(n, u3)  # (rows, hidden) each

@@ -136,13 +136,13 @@ def test_killed_at_random_moments_and_resumed_it_is_the_run_that_never_stopped(t
 
 def test_a_second_signal_ends_the_run_at_once(tmp_path, monkeypatch):
     """Without a process: the handler is asked directly."""
-    from llamalab.cli.train import _stopping
+    from llamalab.cli.follow import stopping
 
     class Run:
         stop = False
 
     run, before = Run(), signal.getsignal(signal.SIGINT)
-    with _stopping(run):
+    with stopping(run):
         handler = signal.getsignal(signal.SIGINT)
         assert signal.getsignal(signal.SIGTERM) is handler
         handler(signal.SIGINT, None)
