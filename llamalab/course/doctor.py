@@ -5,7 +5,6 @@ a terminal and shows as one in a notebook. It measures nothing and guesses nothi
 read is called unknown.
 """
 
-import html
 import os
 import platform
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from llamalab.course.figures.html import Html, join, tag
 from llamalab.runtime import paths
 
 NEEDED = (
@@ -62,16 +62,18 @@ class Report(list[Finding]):
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{'ok' if f.ok else '<b>warn</b>'}</td>"
-            f"<td style='text-align:left'>{html.escape(f.name)}</td>"
-            f"<td style='text-align:left'>{html.escape(f.value)}"
-            + (f"<br><i>{html.escape(f.way_out)}</i>" if f.way_out else "")
-            + "</td></tr>"
+    def _repr_html_(self) -> Html:
+        left = "text-align:left"
+        rows = (
+            tag(
+                "tr",
+                tag("td", "ok" if f.ok else tag("b", "warn")),
+                tag("td", f.name, style=left),
+                tag("td", f.value, *(tag("br"), tag("i", f.way_out)) * bool(f.way_out), style=left),
+            )
             for f in self
         )
-        return f"<table><tbody>{rows}</tbody></table><p>{html.escape(self._verdict())}</p>"
+        return join(tag("table", tag("tbody", *rows)), tag("p", self._verdict()))
 
     def _verdict(self) -> str:
         warnings = sum(not f.ok for f in self)

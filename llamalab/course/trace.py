@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from llamalab.config import LlamaConfig
+from llamalab.course.figures import palette
+from llamalab.course.figures.html import Html, banner
 from llamalab.course.way_back import Returned, first_wrong_return, way_back
 from llamalab.layers import KVCache
 from llamalab.model import Llama, Parts
@@ -123,12 +125,8 @@ class Comparison:
             return f"All values agree. On the way back from the logits, {self.step}: {self.says}"
         return f"{self.agreed} of {self.steps} steps agree. Then {self.step}: {self.says}"
 
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        colour = "#009E73" if self.same else "#D55E00"
-        style = f"border-left:5px solid {colour};padding:.3em .8em;max-width:46em"
-        return f"<div role='status' style='{style}'>{escape(repr(self))}</div>"
+    def _repr_html_(self) -> Html:
+        return banner(palette.RIGHT if self.same else palette.WRONG, repr(self))
 
 
 def compare_models(

@@ -57,7 +57,6 @@ class ThreadGovernor:
 
     def _judge(self, seconds: float) -> str | None:
         """One slower step ends a trial; SEVERAL that are not, and the other number is kept."""
-        assert self.tried is not None
         self.tried.append(seconds)
         better = seconds < self.beaten
         if better and len(self.tried) < SEVERAL:

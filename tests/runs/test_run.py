@@ -16,18 +16,10 @@ from llamalab.config import LlamaConfig
 from llamalab.runs import text as run_text
 from llamalab.runs.plan import Plan, read_plan
 from llamalab.runs.run import begin, check, resume
-from llamalab.tokenizer import BPETokenizer
 from llamalab.training import TrainConfig, documents, evaluate, read_tokens
+from tests.runs.small import CONFIG, STORIES
 
-STORIES = [f"the hen went {n} miles to the river, and {n} more to the sea." for n in range(60)]
-CONFIG = LlamaConfig(dim=12, n_layers=1, n_heads=3, n_kv_heads=1, vocab_size=290, multiple_of=8,
-                     max_seq_len=32)  # fmt: skip
 PLAN = Plan(train=TrainConfig(steps=3, lr=0.01), batch_size=2, seq_len=16, save_every=2)
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return BPETokenizer.train(STORIES, 290)
 
 
 @pytest.fixture

@@ -83,29 +83,10 @@ def outcome_on(task: Task, function: Callable, number: int, *, gradients: bool =
     return _on(task, function, probe, number, task.seconds, gradients)
 
 
+@functools.cache
 def known_outcome(task: Task, wrong: Callable, number: int, *, gradients: bool = False) -> Outcome:
     """The outcome of a known wrong answer, which is the same every time: run once."""
-    return _known(task.probes, wrong, number, gradients, _Unhashed(task))
-
-
-@dataclass(frozen=True)
-class _Unhashed:
-    """A task that the cache does not look at: its probes say which it is."""
-
-    task: Task
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Unhashed)
-
-
-@functools.cache
-def _known(
-    probes: Callable, wrong: Callable, number: int, gradients: bool, held: _Unhashed
-) -> Outcome:
-    found = outcome_on(held.task, wrong, number, gradients=gradients)
+    found = outcome_on(task, wrong, number, gradients=gradients)
     if found.error is not None:
         found.error.__traceback__ = None  # it would keep every frame's variables alive
     return found

@@ -8,7 +8,7 @@ alone, and the card leaves the background to the reader's theme.
 import sys
 from dataclasses import dataclass
 
-from llamalab.course.figures.html import Html, inline, join, tag
+from llamalab.course.figures.html import Html, banner, inline, join, tag
 
 COLOURS = {"passed": "#009E73", "not attempted": "#888888", "hint": "#0072B2",
            "solution": "#0072B2"}  # fmt: skip
@@ -61,8 +61,7 @@ class Card:
         if self.foot:
             parts.append(tag("span", inline(self.foot), style="opacity:.75"))
         body = (tag("div", part, style="margin:.25em 0") for part in parts)
-        style = f"border-left:5px solid {colour};padding:.3em .8em;max-width:46em"
-        return tag("div", *body, role="status", style=style)
+        return banner(colour, *body)
 
 
 class Result(int):

@@ -38,6 +38,12 @@ def join(*parts: object) -> Html:
     return Html("".join(map(text, parts)))
 
 
+def banner(colour: str, *children: object) -> Html:
+    """What is said to the learner: words beside a bar in the colour of the verdict."""
+    style = f"border-left:5px solid {colour};padding:.3em .8em;max-width:46em"
+    return tag("div", *children, role="status", style=style)
+
+
 def inline(words: str) -> Html:
     """Words in which `code` is set as code."""
     parts = words.split("`")
