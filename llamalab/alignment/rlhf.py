@@ -94,8 +94,15 @@ class PPOState:
     iteration: int = 0
 
 
-# Answers -> scores (B,), and what is to be recorded beside them.
-Score = Callable[[Rollout], tuple[torch.Tensor, dict[str, float]]]
+class Prompts(NamedTuple):
+    """A batch of prompts as ids, and whether each is about safety, (B,)."""
+
+    ids: Sequence[list[int]]
+    about_safety: torch.Tensor
+
+
+# Answers, and which prompts are about safety -> rewards (B,), and what is to be recorded beside.
+Score = Callable[[Rollout, torch.Tensor], tuple[torch.Tensor, dict[str, float]]]
 
 
 def start(policy: Llama, values: Llama, config: PPOConfig, *, seed: int = 0) -> PPOState:
@@ -113,31 +120,38 @@ def rlhf(
     values: Llama,
     reference: Llama,
     score_of: Score,
-    prompts: Callable[[int], Sequence[list[int]]],
+    prompts: Callable[[int], Prompts],
     config: PPOConfig,
     *,
     eos_id: int,
     state: PPOState | None = None,
 ) -> Iterator[PPORecord]:
-    """Train policy and value model in place, a record an iteration. prompts(i): the prompts of
-    iteration i, as ids; so a resumed run goes on with those that would have come."""
+    """Train policy and value model in place, a record an iteration. score_of: a `Reward`, or any
+    function like it. prompts(i): the prompts of iteration i, so that a resumed run goes on with
+    those that would have come."""
     state = state or start(policy, values, config)
     while state.iteration < config.iterations:
         began = time.perf_counter()
+        asked = prompts(state.iteration)
         with torch.no_grad(), matmul(config.matmul):
             drawn = sample(
                 policy,
-                list(prompts(state.iteration)),
+                list(asked.ids),
                 config.max_new_tokens,
                 temperature=config.temperature,
                 eos_id=eos_id,
                 generator=state.generator,
             )
-            batch, record = judge_answers(policy, values, reference, score_of, drawn, config)
+            rewards, measured = score_of(drawn, asked.about_safety)
+            batch, record = weigh(policy, values, reference, drawn, rewards, config)
         sums = update(policy, values, batch, config, state)
         state.iteration += 1
         yield PPORecord(
-            iteration=state.iteration, seconds=time.perf_counter() - began, **record, **sums
+            iteration=state.iteration,
+            seconds=time.perf_counter() - began,
+            measured=measured,
+            **record,
+            **sums,
         )
 
 
@@ -151,13 +165,19 @@ class Experience(NamedTuple):
     returns: torch.Tensor
 
 
-def judge_answers(policy, values, reference, score_of, drawn: Rollout, config: PPOConfig):
-    """The experience of one rollout, and its half of the record."""
+def weigh(
+    policy: Llama,
+    values: Llama,
+    reference: Llama,
+    drawn: Rollout,
+    scores: torch.Tensor,
+    config: PPOConfig,
+) -> tuple[Experience, dict[str, float]]:
+    """What a rollout with its scores (B,) teaches, and its half of the record."""
     mask = drawn.mask
     logp = score(policy, drawn, config.temperature, way=config.matmul)
     ref_logp = score(reference, drawn, config.temperature, way=config.matmul)
     expected = in_fewer_passes(values, config.matmul)(drawn.tokens)[:, :-1, 0]  # (B, T - 1)
-    scores, measured = score_of(drawn)
     scores = replace_unended(scores, drawn.ended, config.unended)
     rewards = token_rewards(scores, logp, ref_logp, mask, config.beta)
     advantages, returns = gae(rewards, expected, config.gamma, config.lam, mask)
@@ -171,7 +191,6 @@ def judge_answers(policy, values, reference, score_of, drawn: Rollout, config: P
         "explained_variance": float(explained_variance(expected, returns, mask)),
         "ended": float(drawn.ended.double().mean()),
         "length": float(mask.sum(1).double().mean()),
-        "measured": measured,
     }
     return Experience(drawn, logp, expected, whiten(advantages, mask), returns), record
 
