@@ -42,8 +42,8 @@ def fit(
     *,
     state: TrainState | None = None,
 ) -> Iterator[FitRecord]:
-    """Train `model` in place until `config.steps`, or until the batches end. state: where to go on.
-    NonFiniteLoss stops before the weights change; ValueError for options that are `train`'s alone."""
+    """Train `model` in place until `config.steps` or the end of the batches. state: where to go on.
+    NonFiniteLoss stops before the weights change; ValueError for options of `train` alone."""
     if config.grad_accum_steps != 1 or config.dtype != "float32" or config.compile:
         raise ValueError("fit takes one batch a step, in float32, and does not compile")
     state = state or TrainState(make_optimizer(model, config))

@@ -13,7 +13,7 @@ Not in the paper, and our choice: lam 0.95, gamma 1, the value model and its los
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -4,6 +4,7 @@
     llamalab doctor     checks this installation
     llamalab train      trains a model, here or over several processes    (`cli.train`)
     llamalab generate   lets a model write                                (`cli.use`)
+    llamalab chat       talks with one                                    (`cli.talk`)
     llamalab info       says what a checkpoint or a run holds             (`cli.use`)
 
 What a command does stands elsewhere; heavy imports wait inside the commands, so that --help is
@@ -21,6 +22,7 @@ import typer
 
 from llamalab.runtime import paths
 
+from .talk import chat
 from .train import train
 from .use import generate, info
 
@@ -101,6 +103,7 @@ def doctor() -> None:
 
 app.command(name="train")(train)
 app.command(name="generate")(generate)
+app.command(name="chat")(chat)
 app.command(name="info")(info)
 
 

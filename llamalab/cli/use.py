@@ -58,7 +58,7 @@ def generate(
     fit_threads()
     if seed is not None and not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed={seed} must have at most 63 bits")
-    model, tokenizer = load(_find(path), dtype=torch.float32)
+    model, tokenizer = load(find(path), dtype=torch.float32)
     if tokenizer is None:
         raise ValueError(f"{path} has no tokenizer.model beside its weights: it cannot write text")
     ids = tokenizer.encode(prompt, bos=True)
@@ -95,7 +95,7 @@ def info(
     from llamalab.accounting import count_parameters, kv_cache_bytes
     from llamalab.formats import load
 
-    found = _find(path)
+    found = find(path)
     model, tokenizer = load(found)
     config, parts = model.config, count_parameters(model.config)
     dtype = str(model.norm.weight.dtype).removeprefix("torch.")
@@ -116,7 +116,7 @@ def info(
     _say_run(Path(path))
 
 
-def _find(path: str) -> Path:
+def find(path: str) -> Path:
     """What `load` is to load: a run that is not finished has its newest checkpoint."""
     from llamalab.runs import checkpoint
 

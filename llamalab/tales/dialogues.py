@@ -22,6 +22,8 @@ from .story import Story, tell
 Draw = Callable[[int], int]
 Turn = tuple[str, str]  # what the user says, what the assistant answers
 
+LONGEST = 118  # words in a story: with its request it has to fit into 256 pieces
+NEXT = 2**40
 TASKS = ("story",) * 11 + ("question",) * 3 + ("talk",) * 2 + ("feeling", "summary", "manner")
 
 HELLO = ("Hello!", "Good morning!", "Hi, who are you?", "What can you do?")
@@ -52,9 +54,12 @@ def dialogue(
     ValueError for a task that there is not."""
     if task is not None and task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(dict.fromkeys(TASKS))}; got {task!r}")
-    story = tell(number, held_out=held_out, seed=seed)
     draw = drawer(number, held_out, seed, f"dialogue {task}")
     task = task or TASKS[draw(len(TASKS))]
+    story = tell(number, held_out=held_out, seed=seed)
+    while len(story.text.split()) > LONGEST:  # the next one of the same number
+        number += NEXT
+        story = tell(number, held_out=held_out, seed=seed)
     return _MAKERS[task](story, draw)
 
 
@@ -74,7 +79,7 @@ def _story(story: Story, draw: Draw) -> Dialogue:
     if asked.unkind and story.kind:
         return Dialogue(messages([(asked.text, pick(REFUSALS, draw))]), "story", refusable=True)
     turns = [(asked.text, story.text)]
-    if draw(3) == 0 and len(story.text.split()) < 105:  # a context is soon full
+    if draw(3) == 0 and len(story.text.split()) < 100:  # a context is soon full
         turns.append(_questions(story, draw)[0] if draw(2) else _thanks(draw))
     return Dialogue(messages(turns), "story", decided(asked.request), asked.unkind)
 
