@@ -16,9 +16,10 @@ from llamalab.runtime.files import require_file
 from llamalab.tokenizer import BPETokenizer
 
 from . import hf, llama2c, meta, tokenizer_bin
+from .adapter import load_adapter, save_adapter
 from .build import build_model
 
-__all__ = ["FORMATS", "load", "save"]
+__all__ = ["FORMATS", "load", "load_adapter", "save", "save_adapter"]
 FORMATS = ("hf", "meta", "llama2c", "llama2c-q8")
 
 
