@@ -2,8 +2,8 @@
 45 minutes on two cores. Stages, each from the one before:
 
     chat      data/checkpoints/chat          the base, tuned on dialogues
-    pairs     data/comparisons.npz           two answers to each of some prompts, from two variants
-    rewards   data/checkpoints/helpfulness   two reward models, from an annotator's word on the pairs
+    pairs     data/comparisons.npz           two answers to each of some prompts
+    rewards   data/checkpoints/helpfulness   two reward models, from annotators' word on the pairs
               data/checkpoints/safety
     ppo       data/checkpoints/rlhf          the chat model after PPO
     dpo       data/checkpoints/dpo           the chat model after DPO on the same pairs
@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
