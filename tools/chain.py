@@ -211,6 +211,7 @@ def ppo_start(data: Path) -> Start:
         model, list(asked.ids), PPO.max_new_tokens, temperature=PPO.temperature,
         eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
+    reward = reward.balanced_by(drawn, asked.about_safety)
     reward = reward.whitened_by(drawn, asked.about_safety)
     return Start(reward, drawn, reward(drawn, asked.about_safety)[0])
 
