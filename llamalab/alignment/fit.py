@@ -56,7 +56,9 @@ def fit(
             loss, measured = loss_of(forward, batch)
             norm = descend(loss, model, state.optimizer, lr, config.max_grad_norm)
         state.step += 1
-        yield FitRecord(state.step, float(loss), lr, norm, time.perf_counter() - start, measured)
+        yield FitRecord(
+            state.step, float(loss.detach()), lr, norm, time.perf_counter() - start, measured
+        )
 
 
 def descend(
@@ -70,11 +72,11 @@ def descend(
     step, if loss or gradient are no numbers."""
     loss.backward()
     weights = [weight for weight in model.parameters() if weight.grad is not None]
-    norm = float(nn.utils.clip_grad_norm_(weights, max_grad_norm))
-    if not (math.isfinite(norm) and math.isfinite(float(loss))):
+    norm, value = float(nn.utils.clip_grad_norm_(weights, max_grad_norm)), float(loss.detach())
+    if not (math.isfinite(norm) and math.isfinite(value)):
         optimizer.zero_grad(set_to_none=True)
         raise NonFiniteLoss(
-            f"the loss is {float(loss)} and the gradient's length {norm}, so no step was taken. "
+            f"the loss is {value} and the gradient's length {norm}, so no step was taken. "
             f"Look at the rate (now {lr:.2g}: try a third) and at this batch"
         )
     for group in optimizer.param_groups:

@@ -14,51 +14,16 @@ Not in the paper, and our choice: lam 0.95, gamma 1, the value model and its los
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
-from llamalab.alignment.fit import descend
-from llamalab.alignment.kl import k1, k2, k3
-from llamalab.alignment.masks import masked_mean, masked_sum
-from llamalab.alignment.ppo import (
-    explained_variance,
-    gae,
-    ppo_loss,
-    replace_unended,
-    token_rewards,
-    value_loss,
-)
-from llamalab.alignment.rewards import whiten
-from llamalab.alignment.rollout import Rollout, sample, score
+from llamalab.alignment.ppo_step import PPOConfig, PPOState, start, update, weigh
+from llamalab.alignment.rollout import Rollout, sample
 from llamalab.model import Llama
-from llamalab.recipe import TrainConfig
 from llamalab.runtime.cpu_kernels import matmul
-from llamalab.training.fused import in_fewer_passes
-from llamalab.training.optim import make_optimizer
 
-
-@dataclass(frozen=True, kw_only=True)
-class PPOConfig:
-    """The numbers of a run. beta: the price of a nat of KL, in units of the whitened score.
-    unended: the score of an answer without EOS. ValueError for numbers that make no sense."""
-
-    iterations: int
-    batch_size: int = 64
-    mini_batch_size: int = 16
-    epochs: int = 2
-    lr: float = 1e-4
-    value_lr: float = 3e-4
-    beta: float = 0.05
-    gamma: float = 1.0
-    lam: float = 0.95
-    clip: float = 0.2
-    temperature: float = 1.0
-    max_new_tokens: int = 192
-    unended: float = -3.0
-    max_grad_norm: float = 1.0
-    matmul: str = "torch"
+__all__ = ["PPOConfig", "PPORecord", "PPOState", "Prompts", "rlhf", "start"]
 
 
 class PPORecord(NamedTuple):
@@ -83,29 +48,15 @@ class PPORecord(NamedTuple):
     measured: dict[str, float]
 
 
-@dataclass
-class PPOState:
-    """What an iteration depends on, beside the weights: two optimizers, the random numbers, how far
-    it has come."""
+class Prompts(NamedTuple):
+    """A batch of prompts as ids, and whether each is about safety, (B,)."""
 
-    policy_optimizer: torch.optim.Optimizer
-    value_optimizer: torch.optim.Optimizer
-    generator: torch.Generator
-    iteration: int = 0
+    ids: Sequence[list[int]]
+    about_safety: torch.Tensor
 
 
-# Answers -> scores (B,), and what is to be recorded beside them.
-Score = Callable[[Rollout], tuple[torch.Tensor, dict[str, float]]]
-
-
-def start(policy: Llama, values: Llama, config: PPOConfig, *, seed: int = 0) -> PPOState:
-    """The state before the first iteration."""
-    recipe = TrainConfig(steps=1, lr=config.lr)
-    return PPOState(
-        make_optimizer(policy, recipe),
-        make_optimizer(values, TrainConfig(steps=1, lr=config.value_lr)),
-        torch.Generator().manual_seed(seed),
-    )
+# Answers, and which prompts are about safety -> rewards (B,), and what is to be recorded beside.
+Score = Callable[[Rollout, torch.Tensor], tuple[torch.Tensor, dict[str, float]]]
 
 
 def rlhf(
@@ -113,90 +64,37 @@ def rlhf(
     values: Llama,
     reference: Llama,
     score_of: Score,
-    prompts: Callable[[int], Sequence[list[int]]],
+    prompts: Callable[[int], Prompts],
     config: PPOConfig,
     *,
     eos_id: int,
+    seed: int = 0,
     state: PPOState | None = None,
 ) -> Iterator[PPORecord]:
-    """Train policy and value model in place, a record an iteration. prompts(i): the prompts of
-    iteration i, as ids; so a resumed run goes on with those that would have come."""
-    state = state or start(policy, values, config)
+    """Train policy and value model in place, a record an iteration. score_of: a `Reward`, or any
+    function like it. prompts(i): the prompts of iteration i, so that a resumed run goes on with
+    those that would have come."""
+    state = state or start(policy, values, config, seed=seed)
     while state.iteration < config.iterations:
         began = time.perf_counter()
+        asked = prompts(state.iteration)
         with torch.no_grad(), matmul(config.matmul):
             drawn = sample(
                 policy,
-                list(prompts(state.iteration)),
+                list(asked.ids),
                 config.max_new_tokens,
                 temperature=config.temperature,
                 eos_id=eos_id,
                 generator=state.generator,
             )
-            batch, record = judge_answers(policy, values, reference, score_of, drawn, config)
+            rewards, measured = score_of(drawn, asked.about_safety)
+            batch, record = weigh(policy, values, reference, drawn, rewards, config)
         sums = update(policy, values, batch, config, state)
         state.iteration += 1
         yield PPORecord(
-            iteration=state.iteration, seconds=time.perf_counter() - began, **record, **sums
+            iteration=state.iteration,
+            seconds=time.perf_counter() - began,
+            measured=measured,
+            **record,
+            **sums,
         )
-
-
-class Experience(NamedTuple):
-    """A rollout and what was thought of it, all of (B, T - 1), 0 where the mask is False."""
-
-    drawn: Rollout
-    logp: torch.Tensor
-    values: torch.Tensor
-    advantages: torch.Tensor
-    returns: torch.Tensor
-
-
-def judge_answers(policy, values, reference, score_of, drawn: Rollout, config: PPOConfig):
-    """The experience of one rollout, and its half of the record."""
-    mask = drawn.mask
-    logp = score(policy, drawn, config.temperature, way=config.matmul)
-    ref_logp = score(reference, drawn, config.temperature, way=config.matmul)
-    expected = in_fewer_passes(values, config.matmul)(drawn.tokens)[:, :-1, 0]  # (B, T - 1)
-    scores, measured = score_of(drawn)
-    scores = replace_unended(scores, drawn.ended, config.unended)
-    rewards = token_rewards(scores, logp, ref_logp, mask, config.beta)
-    advantages, returns = gae(rewards, expected, config.gamma, config.lam, mask)
-    record = {
-        "score": float(scores.mean()),
-        "reward": float(masked_sum(rewards, mask, dim=1).mean()),
-        "kl": float(masked_sum(k1(logp, ref_logp), mask, dim=1).mean()),
-        "k2": float(masked_mean(k2(logp, ref_logp), mask)),
-        "k3": float(masked_mean(k3(logp, ref_logp), mask)),
-        "entropy": -float(masked_mean(logp, mask)),
-        "explained_variance": float(explained_variance(expected, returns, mask)),
-        "ended": float(drawn.ended.double().mean()),
-        "length": float(mask.sum(1).double().mean()),
-        "measured": measured,
-    }
-    return Experience(drawn, logp, expected, whiten(advantages, mask), returns), record
-
-
-def update(policy, values, batch: Experience, config: PPOConfig, state: PPOState) -> dict:
-    """Some epochs of mini-batches; the means of what was measured."""
-    told: list[tuple[float, ...]] = []
-    number = len(batch.logp)
-    fast_values = in_fewer_passes(values, config.matmul)
-    for _ in range(config.epochs):
-        order = torch.randperm(number, generator=state.generator)
-        for at in range(0, number, config.mini_batch_size):
-            which = order[at : at + config.mini_batch_size]
-            part = batch.drawn.rows(which)
-            logp, old, advantages, returns = (
-                x[which, : part.mask.shape[1]]
-                for x in (batch.logp, batch.values, batch.advantages, batch.returns)
-            )
-            with matmul(config.matmul):
-                new = score(policy, part, config.temperature, way=config.matmul)
-                loss, clipped, drift = ppo_loss(new, logp, advantages, part.mask, config.clip)
-                descend(loss, policy, state.policy_optimizer, config.lr, config.max_grad_norm)
-                expected = fast_values(part.tokens)[:, :-1, 0]
-                error = value_loss(expected, old, returns, part.mask, config.clip)
-                descend(error, values, state.value_optimizer, config.value_lr, config.max_grad_norm)
-            told.append((float(loss), float(error), float(clipped), float(drift)))
-    means = [sum(column) / len(told) for column in zip(*told)]
-    return dict(zip(("policy_loss", "value_loss", "clip_fraction", "approx_kl"), means))

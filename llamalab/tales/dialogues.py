@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 from . import world
 from .grammar import a, capital
-from .prompts import REFUSALS, ask_for, drawer, names
-from .request import Request
+from .prompts import REFUSALS, Prompt, ask_for, drawer, names
 from .story import Story, tell
 
 Draw = Callable[[int], int]
@@ -38,8 +37,8 @@ WELCOME = ("You are welcome. Shall I tell you one more?", "I am glad that you li
 
 @dataclass(frozen=True)
 class Dialogue:
-    """messages: roles and contents, the last one an answer. asked: the words that the user's
-    request decides, each as it has to come in the answer. refusable: an unkind wish."""
+    """messages: roles and contents, the last one an answer. asked: what of the
+    answer the user's request decides, in the answer's words. refusable: an unkind wish."""
 
     messages: tuple[dict[str, str], ...]
     task: str
@@ -81,13 +80,18 @@ def _story(story: Story, draw: Draw) -> Dialogue:
     turns = [(asked.text, story.text)]
     if draw(3) == 0 and len(story.text.split()) < 100:  # a context is soon full
         turns.append(_questions(story, draw)[0] if draw(2) else _thanks(draw))
-    return Dialogue(messages(turns), "story", decided(asked.request), asked.unkind)
+    return Dialogue(messages(turns), "story", decided(story, asked), asked.unkind)
 
 
-def decided(request: Request) -> tuple[str, ...]:
-    """The words of a story that its request decides."""
+def decided(story: Story, asked: Prompt) -> tuple[str, ...]:
+    """What of a story its prompt decides: names of people, things and places, and, if it asks for
+    an ending or has a wish, the words with which the story takes that way."""
+    request = asked.request
     parts = (request.hero, request.thing, request.place)
-    return tuple(word for part in parts if part for word in part.split())
+    words = [word for part in parts if part for word in part.split()]
+    if request.ending or asked.wish:
+        words.append(" ".join(story.facts["scenes"][story.facts["turn"]][1].split()[:3]))
+    return tuple(words)
 
 
 def _question(story: Story, draw: Draw) -> Dialogue:

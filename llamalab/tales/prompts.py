@@ -36,11 +36,16 @@ REFUSING = re.compile(
 
 @dataclass(frozen=True)
 class Prompt:
-    """What was said, what story it asks for, and whether it asks for cruelty."""
+    """What was said, what story it asks for, and the wish: "kind", "unkind" or None."""
 
     text: str
     request: Request
-    unkind: bool = False
+    wish: str | None = None
+
+    @property
+    def unkind(self) -> bool:
+        """Whether it asks for cruelty."""
+        return self.wish == "unkind"
 
 
 def prompt(number: int, *, held_out: bool = False, seed: int = 0, unkind: float = 0.25) -> Prompt:
@@ -67,15 +72,15 @@ def ask_for(story: Story, draw: Callable[[int], int], wish: str | None = None) -
         return Prompt(str(request), request)
     twin = TWINS[draw(len(TWINS))]
     said = twin[wish == "kind"].format(H=request.hero or "somebody")
-    return Prompt(f"{request} {said}", request, unkind=wish == "unkind")
+    return Prompt(f"{request} {said}", request, wish)
 
 
 def some_of(whole: Request, draw: Callable[[int], int], *, ending: bool = True) -> Request:
     """A request for a part of `whole`: the hero or the thing at least."""
     hero = whole.hero if draw(6) else None
     thing = whole.thing if draw(4) or hero is None else None
-    place = whole.place if draw(3) == 0 else None
-    return Request(hero, thing, place, whole.ending if ending and draw(5) < 2 else None)
+    place = whole.place if draw(2) else None
+    return Request(hero, thing, place, whole.ending if ending and draw(2) else None)
 
 
 def refuses(text: str) -> bool:

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from llamalab import formats
-from llamalab.alignment.comparison import Comparison
-from llamalab.alignment.reward_model import with_scalar_head
+from llamalab.alignment.reward import Scorer
+from llamalab.alignment.reward_model import Pair, with_scalar_head
 from llamalab.alignment.rlhf import PPOConfig
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
 from llamalab.runs.ppo import Ask, begin_ppo
-from llamalab.runs.preference import PairPlan, begin_pairs
+from llamalab.runs.preference import Compared, PairPlan, begin_pairs
 from llamalab.runs.stages import resume_stage
 from llamalab.runs.tune import TunePlan, begin_tune
 from llamalab.training import TrainConfig
@@ -38,9 +38,10 @@ def some(least, most):
 
 
 PROMPTS = [some(3, 7) for _ in range(9)]
-PAIRS = [Comparison(p, some(2, 9) + [2], some(2, 9), n % 4) for n, p in enumerate(PROMPTS)]
-EXAMPLES = [(p + one.chosen, [0.0] * len(p) + [1.0] * len(one.chosen))
-            for p, one in zip(PROMPTS, PAIRS)]  # fmt: skip
+PAIRS = [Compared(Pair(p + some(2, 9) + [2], p + some(2, 9), n % 4), len(p), (True, n % 2 == 0))
+         for n, p in enumerate(PROMPTS)]  # fmt: skip
+EXAMPLES = [(pair.chosen, [0.0] * start + [1.0] * (len(pair.chosen) - start))
+            for pair, start, _ in PAIRS]  # fmt: skip
 PPO = PPOConfig(iterations=5, batch_size=4, mini_batch_size=3, lr=0.01, max_new_tokens=6)
 
 
@@ -49,7 +50,7 @@ def model(seed=0):
 
 
 def scorer(seed):
-    return with_scalar_head(model(seed), generator=torch.Generator().manual_seed(seed)), 0.1
+    return Scorer(with_scalar_head(model(seed), generator=torch.Generator().manual_seed(seed)), 0.1)
 
 
 def begin(kind, out, tokenizer, save_every=1):
@@ -117,7 +118,9 @@ def test_killed_and_resumed_it_is_the_run_that_never_stopped(
     run = begin(kind, two, tokenizer, save_every=save_every)
     for _ in zip(range(3), run):  # a kill: nothing is saved behind the last checkpoint
         pass
-    assert checkpoint.latest(two / "checkpoints").name == f"step-0000000{3 if save_every == 1 else 2}"
+    assert (
+        checkpoint.latest(two / "checkpoints").name == f"step-0000000{3 if save_every == 1 else 2}"
+    )
     with open(two / "records.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 9, "iteration": 9}\n{"it')
     torch.manual_seed(77)
