@@ -164,10 +164,11 @@ def test_ctrl_c_saves_and_says_how_to_go_on(home, chain, tmp_path, monkeypatch):
 
     from llamalab.runs.stage import Stage
 
-    real = Stage.save
+    real, signals = Stage.save, iter([signal.SIGINT])
 
     def interrupted(stage):
-        signal.raise_signal(signal.SIGINT)  # behind the second step: the third is the last
+        for kind in signals:  # behind the second step: the third is the last
+            signal.raise_signal(kind)
         return real(stage)
 
     monkeypatch.setattr(Stage, "save", interrupted)

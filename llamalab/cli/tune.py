@@ -78,7 +78,7 @@ def tune(
         raise ValueError(f"--{name} is about the tales' dialogues, and there is --data")
     model, tokenizer = watch.writer(base, "BASE")
     plan = TunePlan(
-        train=TrainConfig(steps=steps or 1, lr=lr, matmul="fused"),
+        train=TrainConfig(steps=1 if steps is None else steps, lr=lr, matmul="fused"),
         tokens_per_batch=tokens_per_batch,
         seq_len=model.config.max_seq_len if seq_len is None else seq_len,
         seed=seed, save_every=save_every, hold_out=hold_out,

@@ -101,6 +101,9 @@ def begin_tune(
             f"seq_len={plan.seq_len} is past the model's context, "
             f"max_seq_len={model.config.max_seq_len}"
         )
+    if plan.rank is not None:  # before there is a folder
+        with torch.device("meta"):
+            lora.add(Llama(model.config), plan.rank, plan.alpha, plan.targets)
     kept = fitting(examples, plan.seq_len)
     rows = [{"ids": list(ids), "weights": list(weights)} for ids, weights in kept]
     lay_out(out, TuneRun.kind, plan, {"start": (model, 0.0)}, tokenizer, rows)
