@@ -13,13 +13,16 @@ def _option(help: str, *names: str) -> Any:
     return typer.Option(*names, help=help)
 
 
+NEEDED: Any = ...
+
+
 @explained
 def tune(
     context: typer.Context,
     base: Annotated[
         str | None, typer.Argument(help="The model to begin from: a folder, or a shipped name.")
     ] = None,
-    out: Annotated[Path, _option("Folder of the run; made if it is not there.")] = ...,  # type: ignore[assignment]
+    out: Annotated[Path, _option("Folder of the run; made if it is not there.")] = NEEDED,
     data: Annotated[
         Path | None,
         _option('JSON lines of {"messages": […]}. Without it: dialogues of the tales.'),

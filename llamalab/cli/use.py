@@ -165,7 +165,7 @@ def _say_stage(out: Path) -> None:
 
     from llamalab.runs.stage import kind_of, steps_of
 
-    from .watch import told
+    from .records import told
 
     log = out / "records.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []

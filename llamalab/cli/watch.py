@@ -4,9 +4,7 @@ import sys
 
 import typer
 
-# What of a record stands behind the bar, if it is there: name, word, format.
-SHOWN = (("loss", "loss", ".3f"), ("accuracy", "right", ".0%"), ("score", "score", "+.2f"),
-         ("kl", "KL", ".2f"), ("ended", "ended", ".0%"))  # fmt: skip
+from .records import told
 
 
 def watch(stage, command: str) -> None:
@@ -50,16 +48,6 @@ def _follow(stage) -> None:
                 bar.write(f"step {record.step:>6}  validation {valid:.3f}", file=sys.stderr)
 
 
-def told(record) -> str:
-    """A record, or a line of the log, in a few words."""
-    if not isinstance(record, dict):
-        held = {name: getattr(record, name) for name, *_ in SHOWN if hasattr(record, name)}
-        record = held | getattr(record, "measured", {})
-    return ", ".join(
-        f"{word} {format(record[name], form)}" for name, word, form in SHOWN if name in record
-    )
-
-
 def _found(stage) -> str:
     """What came of it: the last line of the log, and what was measured on held-out pairs."""
     import json
@@ -98,9 +86,8 @@ def resumed(out, kind: str, asked: set[str]):
     """The run in a folder, if it is of this kind. ValueError if it is of another, or if options
     were typed; else as `runs.stages.resume_stage`."""
     from llamalab.runs.stages import KINDS
-    from llamalab.runtime.threads import fit_threads
 
-    fit_threads()
+    _alone()
     given_once(out, asked)
     return KINDS[kind](out)
 
@@ -111,16 +98,25 @@ def writer(path: str | None, name: str):
     import torch
 
     from llamalab.formats import load, scores
-    from llamalab.runtime.threads import fit_threads
 
     from .use import find
 
     if path is None:
         raise ValueError(f"{name} is missing: the model to begin from (or --resume, to go on)")
-    fit_threads()
+    _alone()
     model, tokenizer = load(find(path), dtype=torch.float32)
     if scores(model):
         raise ValueError(f"{path} is a model that scores answers: it cannot write any")
     if tokenizer is None:
         raise ValueError(f"{path} has no tokenizer.model beside its weights")
     return model.eval(), tokenizer
+
+
+def _alone() -> None:
+    """As many threads as is good here. ValueError under torchrun: these runs take one process."""
+    from llamalab.runtime import distributed
+    from llamalab.runtime.threads import fit_threads
+
+    if distributed.launched():
+        raise ValueError("tuning and alignment run in one process: start it without torchrun")
+    fit_threads()

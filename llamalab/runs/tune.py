@@ -1,5 +1,6 @@
 """Supervised fine-tuning as a run: `training.train` on dialogues, of all weights or of LoRA's."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +80,9 @@ class TuneRun(Stage):
         if self.plan.rank is None:
             return super().finish()
         save_adapter(self.model, self.out / "adapter.safetensors")
-        lora.merge(self.model)
-        formats.save(self.model, self.out, tokenizer=self.tokenizer)
+        merged = copy.deepcopy(self.model)
+        lora.merge(merged)
+        formats.save(merged, self.out, tokenizer=self.tokenizer)
 
 
 def _validation(examples: Sequence[Example], plan: TunePlan):
