@@ -192,10 +192,10 @@ def apart(policy, reference, drawn: Rollout) -> torch.Tensor:
     return masked_sum(found, drawn.mask, dim=1)
 
 
-def ppo_seed(config, seed: int, look_every: int, asked, reward) -> dict:
+def ppo_seed(config, seed: int, look_every: int, asked, begin) -> dict:
     """One run: its records, the judge's opinion on the way, and the last answers."""
     chat_model, tokenizer = load("chat")
-    policy, records = chain.ppo_run(chain.DATA, config, reward, seed=seed)
+    policy, records = chain.ppo_run(chain.DATA, config, begin, seed=seed)
     before = told(chat_model, tokenizer, asked, seed=seed)
     looks, told_records, spent = [{"iteration": 0, "kl": 0.0, **summary(asked, before)}], [], 0.0
     after = before
@@ -221,8 +221,8 @@ def ppo_seed(config, seed: int, look_every: int, asked, reward) -> dict:
 
 def ppo() -> dict:
     """The runs that are meant to go well."""
-    reward = chain.read_reward(chain.DATA)
-    runs = [ppo_seed(chain.PPO, seed, 7, held_out(), reward) for seed in SEEDS]
+    begin = chain.ppo_start(chain.DATA)
+    runs = [ppo_seed(chain.PPO, seed, 7, held_out(), begin) for seed in SEEDS]
     for run in runs:
         print(run["against_chat"], f"{run['seconds']:.0f} s", run["looks"][-1], flush=True)
     return {"beta": chain.PPO.beta, "runs": runs}
@@ -230,14 +230,14 @@ def ppo() -> dict:
 
 def hacking() -> dict:
     """The same without a price on KL, and for longer."""
-    reward = chain.read_reward(chain.DATA)
+    begin = chain.ppo_start(chain.DATA)
     config = replace(chain.PPO, beta=0.0, iterations=LONG)
-    return {"beta": 0.0, "runs": [ppo_seed(config, s, 5, held_out(96), reward) for s in SEEDS]}
+    return {"beta": 0.0, "runs": [ppo_seed(config, s, 5, held_out(96), begin) for s in SEEDS]}
 
 
 def frontier() -> dict:
     """Judge and reward model against KL: best of N by the reward models, and DPO on its way."""
-    reward = chain.read_reward(chain.DATA)
+    reward = chain.ppo_start(chain.DATA).reward
     chat_model, tokenizer = load("chat")
     asked = held_out(96)
     ids = [chain.prompt_ids(tokenizer, prompt) for prompt in asked]

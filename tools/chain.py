@@ -2,8 +2,8 @@
 45 minutes on two cores. Stages, each from the one before:
 
     chat      data/checkpoints/chat          the base, tuned on dialogues
-    pairs     data/comparisons.npz           two answers to each of some prompts, from two variants
-    rewards   data/checkpoints/helpfulness   two reward models, from an annotator's word on the pairs
+    pairs     data/comparisons.npz           two answers to each of some prompts
+    rewards   data/checkpoints/helpfulness   two reward models, from annotators' word on the pairs
               data/checkpoints/safety
     ppo       data/checkpoints/rlhf          the chat model after PPO
     dpo       data/checkpoints/dpo           the chat model after DPO on the same pairs
@@ -15,8 +15,10 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ import llamalab
 from llamalab.alignment.comparisons import Answer, answers, compare, prompt_ids
 from llamalab.alignment.dpo_fit import dpo_loss_of, with_reference
 from llamalab.alignment.fit import fit
+from llamalab.alignment.ppo_step import PPOConfig, start, warm_up
 from llamalab.alignment.reward import Reward, Scorer, zero_at
 from llamalab.alignment.reward_model import (
     pair_batches,
@@ -34,13 +37,13 @@ from llamalab.alignment.reward_model import (
     score_all,
     with_scalar_head,
 )
-from llamalab.alignment.rlhf import PPOConfig, Prompts, rlhf
-from llamalab.alignment.rollout import sample
+from llamalab.alignment.rlhf import Prompts, rlhf
+from llamalab.alignment.rollout import Rollout, sample
 from llamalab.alignment.sft import DialogBatches, emphasise
 from llamalab.formats import score_offset
 from llamalab.recipe import TrainConfig
 from llamalab.runtime.files import atomic_write
-from llamalab.tales.dialogues import dialogues
+from llamalab.tales.dialogues import Dialogue, dialogues
 from llamalab.tales.preferences import worth
 from llamalab.tales.prompts import Prompt, prompts
 from llamalab.tokenizer import BPETokenizer
@@ -50,43 +53,54 @@ from llamalab.training import train
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 WAY = "fused"
-# SFT: so many dialogues, twice; what the prompt decides weighs ten times as much.
-DIALOGUES, EPOCHS, TOKENS, RATE, WEIGHT = 12_000, 2, 4096, 1e-3, 10.0
+# SFT: dialogues of all kinds, twice; then others, mostly stories, once. What a prompt decides
+# weighs ten times as much.
+DIALOGUES, EPOCHS, RATE = 12_000, 2, 1e-3
+MORE_STORIES, MORE_OF_ALL, SECOND_RATE = 6_000, 1_500, 6e-4
+TOKENS, WEIGHT = 4096, 10.0
 # Pairs: prompts from FIRST on, one answer of the chat model and one of its younger self or hotter.
 PAIRS, TEST_PAIRS, FIRST = 2_048, 512, 300_000
 TEMPERATURES = (0.7, 1.1)
 REWARD_RATE, REWARD_BATCH, MARGINS = 3e-4, 32, "small"
 TEST_PROMPTS = 200
-PPO = PPOConfig(iterations=14, batch_size=64, matmul=WAY)
+PPO = PPOConfig(iterations=10, batch_size=48, lr=3e-4, value_lr=1e-3, matmul=WAY)
+WARM = 256  # answers, to whiten the reward over and to warm the value model up
 DPO_RATE, DPO_BETA, DPO_BATCH = 1e-4, 0.1, 16
 
 
 def chat(data: Path) -> None:
     """Supervised fine-tuning."""
     model, tokenizer = llamalab.load(data / "checkpoints" / "tales", dtype=torch.float32)
-    batches = DialogBatches(examples(tokenizer, DIALOGUES), TOKENS, model.config.max_seq_len)
-    config = TrainConfig(steps=batches.per_epoch * EPOCHS, lr=RATE, warmup_steps=20, matmul=WAY)
-    start, losses = time.perf_counter(), []
-    for record in train(model, batches, config):
-        losses.append(record.loss)
-        if record.step % 50 == 0:
-            print(f"chat {record.step}/{config.steps}  {np.mean(losses[-50:]):.4f}", flush=True)
+    more = (
+        *dialogues(MORE_STORIES, start=DIALOGUES, task="story"),
+        *dialogues(MORE_OF_ALL, start=DIALOGUES + MORE_STORIES),
+    )
+    begun, losses, recipes = time.perf_counter(), [], []
+    for told, epochs, rate in ((dialogues(DIALOGUES), EPOCHS, RATE), (more, 1, SECOND_RATE)):
+        batches = DialogBatches(examples(tokenizer, told), TOKENS, model.config.max_seq_len)
+        steps = batches.per_epoch * epochs
+        config = TrainConfig(steps=steps, lr=rate, warmup_steps=20, matmul=WAY)
+        recipes.append(asdict(config))
+        for record in train(model, batches, config):
+            losses.append(record.loss)
+            if record.step % 50 == 0:
+                print(f"chat {record.step}/{steps}  {np.mean(losses[-50:]):.4f}", flush=True)
     publish(model, tokenizer, data / "checkpoints" / "chat", {
-        "from": "tales", "dialogues": DIALOGUES, "epochs": EPOCHS, "weight": WEIGHT,
-        "recipe": asdict(config), "tokens_per_batch": TOKENS,
-        "seconds": round(time.perf_counter() - start), "losses": smooth(losses),
+        "from": "tales", "dialogues": [DIALOGUES, MORE_STORIES, MORE_OF_ALL], "weight": WEIGHT,
+        "recipes": recipes, "tokens_per_batch": TOKENS,
+        "seconds": round(time.perf_counter() - begun), "losses": smooth(losses),
     })  # fmt: skip
 
 
-def examples(tokenizer: BPETokenizer, number: int, weight: float = WEIGHT) -> list:
+def examples(tokenizer: BPETokenizer, told: Iterable[Dialogue], weight: float = WEIGHT) -> list:
     """Dialogues as ids and weights."""
     return [
         emphasise(
-            encode_dialog(tokenizer, told.messages),
-            [tokenizer.encode(word) for word in told.asked],
+            encode_dialog(tokenizer, one.messages),
+            [tokenizer.encode(word) for word in one.asked],
             weight,
         )
-        for told in dialogues(number)
+        for one in told
     ]
 
 
@@ -173,22 +187,32 @@ def rewards(data: Path) -> None:
         publish(scorer, tokenizer, folder, about, offset=offset)
 
 
-def read_reward(data: Path, **options) -> Reward:
-    """The two shipped reward models as one reward, whitened over answers of the chat model."""
+class Start(NamedTuple):
+    """What PPO begins with: the reward, whitened over answers of the chat model; these answers, and
+    what they are paid."""
+
+    reward: Reward
+    drawn: Rollout
+    scores: torch.Tensor
+
+
+def ppo_start(data: Path) -> Start:
+    """The two shipped reward models as one reward."""
 
     def scorer(name: str) -> Scorer:
         folder = data / "checkpoints" / name
         model, _ = llamalab.load(folder, dtype=torch.float32)
         return Scorer(model.eval(), score_offset(folder))
 
-    reward = Reward(scorer("helpfulness"), scorer("safety"), way=WAY, **options)
+    reward = Reward(scorer("helpfulness"), scorer("safety"), way=WAY)
     model, tokenizer = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
-    asked = batch_of(tokenizer, 256, start=FIRST - 1000)
+    asked = batch_of(tokenizer, WARM, start=FIRST - 1000)
     drawn = sample(
         model, list(asked.ids), PPO.max_new_tokens, temperature=PPO.temperature,
         eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    return reward.whitened_by(drawn, asked.about_safety)
+    reward = reward.whitened_by(drawn, asked.about_safety)
+    return Start(reward, drawn, reward(drawn, asked.about_safety)[0])
 
 
 def batch_of(tokenizer: BPETokenizer, number: int, start: int = 0, **options) -> Prompts:
@@ -198,28 +222,32 @@ def batch_of(tokenizer: BPETokenizer, number: int, start: int = 0, **options) ->
     return Prompts(ids, torch.tensor([prompt.unkind for prompt in asked]))
 
 
-def ppo_run(
-    data: Path, config: PPOConfig, reward: Reward, *, seed: int = 0, first: int = FIRST * 2
-):
-    """Policy, and an iterator of records that trains it."""
+def ppo_run(data: Path, config: PPOConfig, begin: Start, *, seed: int = 0):
+    """Policy, and an iterator of records that trains it. The value model begins as the helpfulness
+    model, and learns from the first answers before the policy moves."""
     model, tokenizer = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
     reference, _ = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
-    values = with_scalar_head(reward.helpfulness.model, zero=True)
+    values = with_scalar_head(begin.reward.helpfulness.model, zero=True)
+    state = start(model, values, config, seed=seed)
 
     def asked(iteration: int) -> Prompts:
-        start = first + seed * 100_000 + iteration * config.batch_size
-        return batch_of(tokenizer, config.batch_size, start)
+        first = FIRST * 2 + seed * 100_000 + iteration * config.batch_size
+        return batch_of(tokenizer, config.batch_size, first)
 
-    records = rlhf(
-        model, values, reference, reward, asked, config, eos_id=tokenizer.eos_id, seed=seed
-    )
-    return model, records
+    def records():
+        warm_up(values, begin.drawn, begin.scores, config, state)
+        yield from rlhf(
+            model, values, reference, begin.reward, asked, config, eos_id=tokenizer.eos_id,
+            state=state,
+        )  # fmt: skip
+
+    return model, records()
 
 
 def ppo(data: Path) -> None:
     """PPO from the chat model."""
     _, tokenizer = llamalab.load(data / "checkpoints" / "chat")
-    model, records = ppo_run(data, PPO, read_reward(data))
+    model, records = ppo_run(data, PPO, ppo_start(data))
     told = []
     for record in records:
         told.append(record._asdict())
