@@ -5,13 +5,13 @@ from llamalab.course.engine import Option, Question
 QUIZ = (
     Question(
         "why_a_space",
-        "Before every </s>, Llama 2 has seen a bare space: id 29871. Your training data "
-        "leave it out. What happens?",
+        "In the format that Meta released, a bare space, id 29871, stands before every </s>. Your "
+        "training data leave it out. What happens?",
         (
             Option(
                 "Nothing: a space is no content",
-                "To the model it is an id like any other, and the one thing that it has ever seen "
-                "before </s>. What it has not seen, it gives a small probability.",
+                "To the model it is an id like any other, and in this format what comes before the "
+                "end. What it has not seen, it gives a small probability.",
             ),
             Option(
                 "The model no longer knows that an answer is over, or learns it anew from you",
@@ -53,7 +53,7 @@ QUIZ = (
         (
             Option(
                 "</s>: it would end the text",
-                "Typed, it is four letters to the tokenizer, and not the id 2, which no text makes.",
+                "Typed, it is four letters to the tokenizer, not the id 2, which no text makes.",
             ),
             Option(
                 "[/INST]: it is ordinary text in the format too, so the model cannot tell",
