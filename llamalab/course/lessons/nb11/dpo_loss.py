@@ -74,21 +74,13 @@ def ratio_turned_round(policy_chosen, policy_rejected, reference_chosen, referen
 
 
 @wrong(
-    "You added the reference's preference to the policy's. It is taken away: what the reference "
-    "preferred already is no merit of the policy."
+    "You added the reference's preference to the policy's, or paired the policy's chosen answer "
+    "with the reference's rejected one, which comes to the same. It is taken away: what the "
+    "reference preferred already is no merit of the policy."
 )
 def adds_the_reference(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     policy, reference = policy_chosen - policy_rejected, reference_chosen - reference_rejected
     return _loss(beta * (policy + reference))
-
-
-@wrong(
-    "You paired the policy's chosen answer with the reference's rejected one. Each answer is "
-    "compared with itself: the same text, under two models."
-)
-def compares_crosswise(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
-    chosen, rejected = policy_chosen - reference_rejected, policy_rejected - reference_chosen
-    return _loss(beta * (chosen - rejected))
 
 
 BETA_OUTSIDE = (
