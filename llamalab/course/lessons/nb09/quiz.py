@@ -1,0 +1,5 @@
+"""The questions of notebook 09."""
+
+from llamalab.course.engine import Question
+
+QUIZ: tuple[Question, ...] = ()
