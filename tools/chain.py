@@ -112,10 +112,10 @@ def pairs(data: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     asked = list(prompts(PAIRS + TEST_PAIRS, start=FIRST))
     both: list[list[list[int]]] = [[], []]
-    for start in range(0, len(asked), 256):
+    for first in range(0, len(asked), 256):
         for side, temperature in zip(both, TEMPERATURES):
             some = answers(
-                model, tokenizer, asked[start : start + 256],
+                model, tokenizer, asked[first : first + 256],
                 temperature=temperature, generator=generator,
             )  # fmt: skip
             side.extend(answer.ids for answer in some)
