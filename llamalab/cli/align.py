@@ -131,10 +131,11 @@ def ppo(
             "Without it: prompts of the tales."
         ),
     ] = None,
-    iterations: Annotated[int, _option("Rounds of answering and learning.")] = 14,
-    batch_size: Annotated[int, _option("Answers of an iteration.")] = 64,
+    iterations: Annotated[int, _option("Rounds of answering and learning.")] = 10,
+    batch_size: Annotated[int, _option("Answers of an iteration.")] = 48,
     mini_batch_size: Annotated[int, _option("Answers of a step.")] = 16,
-    lr: Annotated[float, _option("Learning rate of the policy.")] = 1e-4,
+    lr: Annotated[float, _option("Learning rate of the policy.")] = 3e-4,
+    value_lr: Annotated[float, _option("Learning rate of the value model.")] = 1e-3,
     beta: Annotated[float, _option("Price of a nat of KL from CHAT.")] = 0.05,
     max_new_tokens: Annotated[int, _option("Most tokens of an answer.")] = 192,
     seed: Annotated[int, _option("Of the answers and of the order.")] = 0,
@@ -164,7 +165,7 @@ def ppo(
     ]
     config = PPOConfig(
         iterations=iterations, batch_size=batch_size, mini_batch_size=mini_batch_size, lr=lr,
-        beta=beta, max_new_tokens=max_new_tokens, matmul="fused",
+        value_lr=value_lr, beta=beta, max_new_tokens=max_new_tokens, matmul="fused",
     )  # fmt: skip
     prompts = examples.asks(tokenizer, data, max(1, iterations * batch_size))
     run = begin_ppo(

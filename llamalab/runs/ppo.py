@@ -1,7 +1,8 @@
 """PPO as a run: `alignment.rlhf`, paid by two reward models.
 
 Mean and deviation of the reward are measured once, on answers of the model that the run began from,
-and are part of the plan: a score means the same in each iteration, and to a resumed run.
+and are part of the plan: a score means the same in each iteration, and to a resumed run. On the
+same answers the value model is warmed up before the first iteration.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,17 +12,18 @@ from typing import NamedTuple
 
 import torch
 
+from llamalab.alignment.ppo_step import warm_up
 from llamalab.alignment.reward import Reward, Scorer
 from llamalab.alignment.reward_model import with_scalar_head
 from llamalab.alignment.rlhf import PPOConfig, PPORecord, PPOState, Prompts, rlhf, start
-from llamalab.alignment.rollout import sample
+from llamalab.alignment.rollout import Rollout, sample
 from llamalab.model import Llama
 from llamalab.runs.shuffled import Shuffled
 from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows, refuse_if_there
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import TrainState
 
-WHITENED_ON = 256  # answers of which mean and deviation are measured
+FIRST_ANSWERS = 256  # of which mean and deviation are measured
 
 
 class Ask(NamedTuple):
@@ -83,6 +85,12 @@ class PPORun(Stage):
         return batch_of(self.asks, self.plan.ppo.batch_size, iteration, self.plan.seed)
 
     def records(self) -> Iterator[PPORecord]:
+        if self.ppo.iteration == 0:
+            drawn, marks = first_answers(
+                self.model, self.tokenizer, self.asks, self.plan.ppo, self.plan.seed
+            )
+            scores, _ = self.reward(drawn, marks)
+            warm_up(self.values, drawn, scores, self.plan.ppo, self.ppo)
         for record in rlhf(
             self.model, self.values, self.reference, self.reward, self.prompts, self.plan.ppo,
             eos_id=self.tokenizer.eos_id, state=self.ppo,
@@ -98,6 +106,19 @@ def batch_of(asks: Sequence[Ask], size: int, number: int, seed: int) -> Prompts:
     chosen = next(batches)
     marks = torch.tensor([one.about_safety for one in chosen])
     return Prompts([list(one.prompt) for one in chosen], marks)
+
+
+def first_answers(
+    policy: Llama, tokenizer: BPETokenizer, asks: Sequence[Ask], config: PPOConfig, seed: int
+) -> tuple[Rollout, torch.Tensor]:
+    """Answers of the model that a run begins from, and which prompts are about safety; the same
+    each time."""
+    first = batch_of(asks, FIRST_ANSWERS, 0, seed + 1)
+    drawn = sample(
+        policy, list(first.ids), config.max_new_tokens, temperature=config.temperature,
+        eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+    return drawn, first.about_safety
 
 
 def begin_ppo(
@@ -130,12 +151,8 @@ def begin_ppo(
                 f"the {name} model reads {theirs.vocab_size} pieces and {theirs.max_seq_len} "
                 f"positions, the policy {ours.vocab_size} and {ours.max_seq_len}"
             )
-    first = batch_of(asks, WHITENED_ON, 0, seed + 1)
-    drawn = sample(
-        policy, list(first.ids), config.max_new_tokens, temperature=config.temperature,
-        eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(seed),
-    )  # fmt: skip
-    reward = Reward(helpfulness, safety, way=config.matmul).whitened_by(drawn, first.about_safety)
+    drawn, marks = first_answers(policy, tokenizer, asks, config, seed)
+    reward = Reward(helpfulness, safety, way=config.matmul).whitened_by(drawn, marks)
     plan = PPOPlan(
         ppo=config, seed=seed, save_every=save_every, mean=reward.mean, deviation=reward.deviation
     )
