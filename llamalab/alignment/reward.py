@@ -10,7 +10,7 @@ with; they stay for the run. So a reward of 1 means "a deviation better than whe
 every iteration. (The paper says nothing of gains, and not over what it whitens.)
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -22,7 +22,8 @@ from llamalab.runtime.cpu_kernels import matmul
 from llamalab.training.fused import in_fewer_passes
 
 
-class Scorer(NamedTuple):
+@dataclass(frozen=True)
+class Scorer:
     """A reward model, the number that is added to its scores, and the factor behind that."""
 
     model: Llama
@@ -37,7 +38,8 @@ class Scorer(NamedTuple):
         return (given + self.offset) * self.gain
 
 
-class Reward(NamedTuple):
+@dataclass(frozen=True)
+class Reward:
     """helpfulness and safety in one; mean and deviation are those of `whitened_by`."""
 
     helpfulness: Scorer
@@ -61,28 +63,29 @@ class Reward(NamedTuple):
         """The same, with gains that give both models a deviation of 1: safety over all of these
         answers, helpfulness, with a mean of 0, over those where it decides. ValueError if all
         answers are scored the same, or none is there for one of the two."""
-        safety = self.safety._replace(gain=1.0).logits(drawn, self.way)
-        plain = self.helpfulness._replace(offset=0.0, gain=1.0).logits(drawn, self.way)
+        safety = replace(self.safety, gain=1.0).logits(drawn, self.way)
+        plain = replace(self.helpfulness, offset=0.0, gain=1.0).logits(drawn, self.way)
         plain = plain[~about_safety.bool()]
         if not (len(plain) > 1 and plain.std() > 0 and safety.std() > 0):
             raise ValueError(
                 f"{len(safety)} answers, {len(plain)} of them not about safety: the "
                 f"scores of both kinds have to differ"
             )
-        return self._replace(
-            safety=self.safety._replace(gain=1 / float(safety.std())),
-            helpfulness=self.helpfulness._replace(
-                offset=-float(plain.mean()), gain=1 / float(plain.std())
+        return replace(
+            self,
+            safety=replace(self.safety, gain=1 / float(safety.std())),
+            helpfulness=replace(
+                self.helpfulness, offset=-float(plain.mean()), gain=1 / float(plain.std())
             ),
         )
 
     def whitened_by(self, drawn: Rollout, about_safety: torch.Tensor) -> "Reward":
         """The same, with mean 0 and deviation 1 over these answers. ValueError for fewer than two
         answers, or if all are paid the same."""
-        raw, _ = self._replace(mean=0.0, deviation=1.0)(drawn, about_safety)
+        raw, _ = replace(self, mean=0.0, deviation=1.0)(drawn, about_safety)
         if len(raw) < 2 or not raw.std() > 0:
             raise ValueError(f"{len(raw)} answers with one and the same reward: nothing to whiten")
-        return self._replace(mean=float(raw.mean()), deviation=float(raw.std()))
+        return replace(self, mean=float(raw.mean()), deviation=float(raw.std()))
 
 
 def zero_at(scores: torch.Tensor, good: torch.Tensor | None = None) -> float:

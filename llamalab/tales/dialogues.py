@@ -105,7 +105,7 @@ def _question(story: Story, draw: Draw) -> Dialogue:
 def _questions(story: Story, draw: Draw, passage: str | None = None) -> list[Turn]:
     """Questions whose answers stand in the passage, or in the story, in a drawn order."""
     facts, text = story.facts, passage or story.text
-    hero, friend, thing = facts["hero"], facts["friend"], story.request.thing
+    hero, friend, thing = facts["hero"], facts["friend"], str(story.request.thing)
     his = "his" if facts["hero_gender"] == "m" else "her"
     noun = facts["thing"]["noun"]
     found = [("Who is the story about?", f"It is about {hero}.")]
