@@ -103,6 +103,6 @@ def zero_at(scores: torch.Tensor, good: torch.Tensor | None = None) -> float:
         (good.flip(0).cumsum(0).flip(0), good.new_zeros(1))
     )
     cut = int(right.argmax())
-    below = ordered[max(cut - 1, 0)]
-    above = ordered[min(cut, len(ordered) - 1)]
+    below = ordered[cut - 1] if cut > 0 else ordered[0] - 1
+    above = ordered[cut] if cut < len(ordered) else ordered[-1] + 1
     return -float((below + above) / 2)

@@ -140,7 +140,8 @@ def _summary(story: Story, draw: Draw) -> Dialogue:
     """A story in two sentences: what went wrong, and what was done."""
     ask = pick(("Tell me in short what happens here.", "Say this in few words."), draw)
     answer = f"{capital(story.facts['problem'])}. {capital(story.facts['deed'])}."
-    return Dialogue(messages([(f"{ask} {story.text}", answer)]), "summary", (story.facts["hero"],))
+    asked = (story.facts["hero"],) if story.facts["hero"] in answer else ()
+    return Dialogue(messages([(f"{ask} {story.text}", answer)]), "summary", asked)
 
 
 def small_talk(draw: Draw) -> Turn:
