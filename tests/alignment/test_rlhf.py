@@ -73,7 +73,7 @@ def test_advantages_are_whitened_and_padding_counts_nowhere():
         assert not part[~mask].any()
     lengths = torch.tensor([len(answer) for answer in drawn.answers()]).float()
     assert told["length"] == pytest.approx(lengths.mean().item())
-    # Values are 0, gamma and lam are 1 and 0.95: the last token's return is its own reward.
+    # Values are 0, and behind the last token there is nothing: its return is its own reward.
     last = mask.sum(1) + drawn.prompt_lengths - 2
     ended = batch.returns[torch.arange(8), last]
     scores, _ = likes(drawn, None)
@@ -162,3 +162,14 @@ def test_values_are_warmed_up_before_the_policy_moves():
     losses = warm_up(values, drawn, scores, replace(CONFIG, value_lr=3e-3), state, epochs=10)
     assert losses[-1] < losses[0] / 3
     assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters()))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"iterations": 0}, {"batch_size": 2.5}, {"lr": 0.0}, {"clip": -0.2}, {"gamma": 1.1},
+     {"lam": -0.1}, {"beta": float("inf")}, {"temperature": 0.0}, {"matmul": "fast"}],
+)  # fmt: skip
+def test_numbers_that_make_no_sense_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name}={value!r} must"):
+        PPOConfig(**{"iterations": 1, **wrong})
