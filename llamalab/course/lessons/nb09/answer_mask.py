@@ -287,6 +287,49 @@ def the_first_row_alone(tokens, close, eos):
     return mask
 
 
+@wrong(
+    "Two things. You look for one id of the tag, and a bracket in a message has that id as well; "
+    "and only the first answer of a row is counted."
+)
+def looks_for_one_id_once(tokens, close, eos):
+    mask = torch.zeros_like(tokens, dtype=torch.bool)
+    for row, ids in enumerate(tokens.tolist()):
+        if close[-1] in ids:
+            end = ids.index(eos) if eos in ids else len(ids)
+            mask[row, ids.index(close[-1]) + 1 : end + 1] = True
+    return mask[:, 1:]
+
+
+@wrong(
+    "Two things: </s> is not counted, so nothing teaches the model to stop, and the mask is that of"
+    " the tokens, with all T + 1 places."
+)
+def without_eos_and_not_shifted(tokens, close, eos):
+    return _marked(tokens, close, eos, at_eos=False, shift=False)
+
+
+@wrong(
+    "[/INST] is counted and </s> is not: the mask begins and ends one tag too early. It begins "
+    "BEHIND the tag, and ends WITH </s>."
+)
+def counts_the_tag_and_not_eos(tokens, close, eos):
+    return _marked(tokens, close, eos, before=-len(close), at_eos=False)
+
+
+@wrong(
+    "You took everything behind the row's last [/INST], the filling too. Every answer of a row is "
+    "counted, each up to its own </s>."
+)
+def all_behind_the_last_tag(tokens, close, eos):
+    mask = torch.zeros_like(tokens, dtype=torch.bool)
+    for row, ids in enumerate(tokens.tolist()):
+        n = len(close)
+        found = [i + n for i in range(len(ids) - n + 1) if ids[i : i + n] == close]
+        if found:
+            mask[row, found[-1] :] = True
+    return mask[:, 1:]
+
+
 EXERCISE = Exercise(
     name="answer_mask",
     title="Learn the answers, and nothing else",

@@ -375,6 +375,125 @@ def changes_the_messages(messages, encode, bos, eos):
     return _encoded(messages, encode, bos, eos)
 
 
+def _by_role(messages, encode, bos, eos, answer, *, end=None, begin=True):
+    """A loop over the roles, in which each message is stripped and encoded as it comes."""
+    ids, system = [], ""
+    for message in messages:
+        text = message["content"].strip()
+        if message["role"] == "system":
+            system = _fold(text, "")
+        elif message["role"] == "user":
+            ids += [bos] * begin + encode(f"[INST] {system}{text} [/INST]")
+            system = ""
+        else:
+            ids += encode(answer.format(text)) + ([eos] if end is None else end)
+    return ids
+
+
+APART_AND_STRIPPED = (
+    "You encoded message and answer apart, as they come. A turn is ONE text, encoded in one go: "
+    "else the tokenizer puts its own space before the answer, beside yours or in its place. (And "
+    "the first message is stripped once the system text is in it, not before.)"
+)
+
+
+@wrong(APART_AND_STRIPPED)
+def message_by_message(messages, encode, bos, eos):
+    return _by_role(messages, encode, bos, eos, " {} ")
+
+
+@wrong(APART_AND_STRIPPED)
+def message_by_message_without_the_first_space(messages, encode, bos, eos):
+    return _by_role(messages, encode, bos, eos, "{} ")
+
+
+@wrong(APART_AND_STRIPPED)
+def message_by_message_without_the_last_space(messages, encode, bos, eos):
+    return _by_role(messages, encode, bos, eos, " {}")
+
+
+@wrong(APART_AND_STRIPPED)
+def message_by_message_without_spaces(messages, encode, bos, eos):
+    return _by_role(messages, encode, bos, eos, "{}")
+
+
+@wrong(
+    "You encoded message by message, with BOS at the very beginning only. A turn, message and "
+    "answer together, is one text, and EACH turn begins with BOS."
+)
+def message_by_message_with_one_bos(messages, encode, bos, eos):
+    return [bos, *_by_role(messages, encode, bos, eos, " {} ", begin=False)]
+
+
+def _alone(messages, encode, bos, eos, answer):
+    """The system text is encoded by itself too."""
+    ids = [bos]
+    for message in messages:
+        text = message["content"].strip()
+        if message["role"] == "system":
+            ids += encode(_fold(text, ""))
+        elif message["role"] == "user":
+            ids += encode(f"[INST] {text} [/INST]")
+        else:
+            ids += encode(answer.format(text)) + [eos]
+    return ids
+
+
+EACH_ALONE = (
+    "You encoded every message by itself behind one BOS, the system's too. The system text stands "
+    "inside the first [INST], a turn is one text, and each turn begins with BOS."
+)
+
+
+@wrong(EACH_ALONE)
+def every_message_alone(messages, encode, bos, eos):
+    return _alone(messages, encode, bos, eos, "{}")
+
+
+@wrong(EACH_ALONE)
+def every_message_alone_with_spaces(messages, encode, bos, eos):
+    return _alone(messages, encode, bos, eos, " {} ")
+
+
+@wrong(
+    "You wrote the whole conversation as one text, <s> and </s> in it, and no id besides. The "
+    "tokenizer reads them as letters: they are ids, put around each turn's own."
+)
+def one_text_and_no_ids(messages, encode, bos, eos):
+    return encode(chat.render_text(messages))
+
+
+@wrong(
+    "You wrote the whole conversation as one text, <s> and </s> in it, with the system text before "
+    "the first of them. Specials are ids, put around each turn; the system text stands inside the "
+    "first [INST]."
+)
+def one_text_with_the_system_in_front(messages, encode, bos, eos):
+    system = messages[0]["role"] == "system"
+    text = chat.render_text(messages[system:])
+    return encode((_fold(messages[0]["content"], "") if system else "") + text)
+
+
+@wrong(
+    "Two things: the space behind the answer is missing, and you stripped before the system text "
+    "was put in. Meta's code strips the whole first message once."
+)
+def strips_first_and_no_space_behind(messages, encode, bos, eos):
+    return _encoded(
+        messages, encode, bos, eos, fold=lambda s, u: _fold(s.strip(), u.strip()),
+        whole=lambda p, a: f"{p} {a.strip()}",
+    )  # fmt: skip
+
+
+@wrong(
+    "Two things: only the conversation's own ends have BOS and EOS. Each turn has both, those in "
+    "the middle too: </s><s> stands between two turns."
+)
+def one_bos_and_one_eos(messages, encode, bos, eos):
+    ids = [bos, *_encoded(messages, encode, bos, eos, begin=[], end=[])]
+    return [*ids, eos] if messages[-1]["role"] == "assistant" else ids
+
+
 EXERCISE = Exercise(
     name="encode_dialog",
     title="A conversation as ids",

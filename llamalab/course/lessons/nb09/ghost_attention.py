@@ -51,7 +51,7 @@ def _counted(messages):
 
 def _ghost_attention_probes():
     """One turn to five; two models; an instruction that is also in a message, one that ends a
-    message, and a message that occurs twice."""
+    message, one that the model repeats, and a message that occurs twice."""
     return [
         ("Answer with a rhyme.", ["Hi", "Who are you?", "And where from?"], _saw),
         ("Be Mia the hen:", ["What do you like?", "Why?", "Be Mia the hen: again", "Hm", "Bye"],
@@ -59,6 +59,7 @@ def _ghost_attention_probes():
         ("In French,", ["hello"], _saw),
         ("Never say no.", ["Say no", "Say no", "Say no. Never say no.", "So"], _saw),
         ("Short.", ["Tell me of a hen", "Short. Go on", "And then?"], _counted),
+        ("So:", ["Well", "why", "how", "go"], _saw),
     ]  # fmt: skip
 
 
@@ -309,6 +310,83 @@ def answers_the_last_alone(instruction, users, answer):
 @wrong("The dialog is right, and the counts are missing: return both.")
 def gives_no_counts(instruction, users, answer):
     return _ghosted(instruction, users, answer)[0]
+
+
+def _answers(messages):
+    return [int(m["role"] == "assistant") for m in messages]
+
+
+@wrong(
+    "This is the data that ghost attention sets out to mend: sampled with the instruction in the "
+    "first message only, and learned from every answer. Sample with it in EVERY message; then "
+    "count the last answer alone."
+)
+def nothing_but_the_fault(instruction, users, answer):
+    return _ghosted(instruction, users, answer, sampling=lambda turn: turn == 0, counts=_answers)
+
+
+@wrong(
+    "Sampled rightly, and then nothing was taken away: the instruction stays in every message, and "
+    "every answer is counted. Keep it in the first, and count the last answer alone."
+)
+def nothing_taken_away(instruction, users, answer):
+    return _ghosted(instruction, users, answer, training=lambda turn: True, counts=_answers)
+
+
+@wrong(
+    "Two things: the instruction is gone from all messages, the first one too, and every answer is "
+    "counted. Keep it in the first, and count the last answer alone."
+)
+def taken_away_and_all_counted(instruction, users, answer):
+    return _ghosted(instruction, users, answer, training=lambda turn: False, counts=_answers)
+
+
+REMOVED = (
+    "You removed every occurrence of the instruction behind the first message, also where the user,"
+    " or the model, had written those words. Keep the bare message beside the one with it."
+)
+
+
+@wrong(REMOVED)
+def replaces_it_everywhere(instruction, users, answer):
+    kept, counts = _ghosted(instruction, users, answer, training=lambda turn: True)
+    head = f"{instruction} "
+    rest = [_message(m["role"], m["content"].replace(head, "")) for m in kept[1:]]
+    return [kept[0], *rest], counts
+
+
+@wrong(REMOVED)
+def replaces_it_in_the_users_words(instruction, users, answer):
+    kept, counts = _ghosted(instruction, users, answer, training=lambda turn: True)
+    head = f"{instruction} "
+    rest = [
+        m if m["role"] == "assistant" else _message("user", m["content"].replace(head, ""))
+        for m in kept[1:]
+    ]
+    return [kept[0], *rest], counts
+
+
+@wrong(
+    "While you sample the instruction stands in the newest message alone, and afterwards you keep "
+    "it in all. It is the other way round: in all while you sample, in the first to train on."
+)
+def the_other_way_round(instruction, users, answer):
+    cut = len(instruction) + 1
+
+    def history(past):
+        return [_message("user", m["content"][cut:]) if m["role"] == "user" else m for m in past]
+
+    return _ghosted(instruction, users, answer, history=history, training=lambda turn: True)
+
+
+@wrong(
+    "You sampled with the instruction in the first message, and trained with it in every one. It "
+    "is the other way round: in all while you sample, in the first to train on."
+)
+def phases_exchanged(instruction, users, answer):
+    return _ghosted(
+        instruction, users, answer, sampling=lambda turn: turn == 0, training=lambda turn: True
+    )
 
 
 EXERCISE = Exercise(

@@ -354,6 +354,78 @@ def changes_the_examples(examples, T, filling):
     return right
 
 
+@wrong(CUT_ANYWHERE)
+def cuts_anywhere_and_stacks(examples, T, filling):
+    both = _laid(examples)
+    starts = range(0, len(both[0]) - T, T)
+    return tuple(torch.stack([torch.tensor(part[s : s + T + 1]) for s in starts]) for part in both)
+
+
+NO_ROW = (
+    "Where no example fits there is no row: two tensors of the shape (0, T + 1) and of whole "
+    "numbers, which `torch.tensor([])` alone does not give."
+)
+
+
+@wrong(NO_ROW)
+def no_shape_for_nothing(examples, T, filling):
+    right = _rows(examples, T, filling)
+    return right if len(right[0]) else (torch.tensor([]), torch.tensor([]))
+
+
+@wrong(NO_ROW)
+def whole_numbers_and_no_shape(examples, T, filling):
+    right = _rows(examples, T, filling)
+    nothing = torch.tensor([], dtype=torch.int64)
+    return right if len(right[0]) else (nothing, nothing.clone())
+
+
+def _from_an_empty_row(examples, T, filling, leave):
+    rows, masks = [[]], [[]]
+    for ids, mask in examples:
+        if leave and len(ids) > T + 1:
+            continue
+        if len(rows[-1]) + len(ids) > T + 1:
+            rows.append([])
+            masks.append([])
+        rows[-1] = (rows[-1] + ids)[: T + 1]
+        masks[-1] = (masks[-1] + mask)[: T + 1]
+    return _even(rows, masks, T + 1, filling)
+
+
+@wrong(
+    "You begin with an empty row, and where no example fits, it stays: a row of nothing but "
+    "filling. Begin with no row at all."
+)
+def a_row_of_filling(examples, T, filling):
+    return _from_an_empty_row(examples, T, filling, leave=True)
+
+
+@wrong(
+    "An example that is too long gets a row and is cut off at its end, </s> and all; where it "
+    "comes first, the empty row that you begin with is left before it. Leave such an example out."
+)
+def an_empty_row_and_a_cut_one(examples, T, filling):
+    return _from_an_empty_row(examples, T, filling, leave=False)
+
+
+@wrong(
+    "Two things: the filling is counted, and so are the prompts. A mask of 1s everywhere learns "
+    "everything; the examples bring their own masks, and the filling has 0."
+)
+def counts_everything(examples, T, filling):
+    return _rows(examples, T, filling, count=lambda ids, mask: [1] * len(ids), filled=1)
+
+
+@wrong(
+    "One example a row, and long ones cut: that is padding, not packing. A row takes as many "
+    "examples as fit whole, and one that is too long is left out."
+)
+def pads_and_cuts(examples, T, filling):
+    never = lambda held, new, length: False  # noqa: E731
+    return _rows(examples, T, filling, fits=never, too_long="cut")
+
+
 EXERCISE = Exercise(
     name="pack_examples",
     title="Whole examples in full rows",
