@@ -1,6 +1,8 @@
-"""Notebook 09: a model that answers; LoRA."""
+"""Notebook 09: a model that answers. The chat format, what is learned of it, packing, GAtt."""
 
 ORDER = (
-    "lora_linear",
-    "lora_merge",
+    "encode_dialog",
+    "answer_mask",
+    "pack_examples",
+    "ghost_attention",
 )
