@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from llamalab.accounting import lora_parameters
 from llamalab.config import LlamaConfig
 from llamalab.course.lessons.nb09.lora_figures import NAMES, best_runs, few_or_all, two_roads
@@ -20,9 +18,8 @@ def test_the_two_roads_count_their_numbers():
     assert "8,192 numbers learn, 16,777,216" in two_roads(4096, 4096, 1, 1.0).caption
 
 
-@pytest.mark.parametrize("world", [name for name in MEASURED if name != "settings"])
-def test_what_was_measured_is_what_is_drawn(world):
-    runs = MEASURED[world]["runs"]
+def test_what_was_measured_is_what_is_drawn():
+    runs = MEASURED["runs"]
     best = best_runs(runs)
     assert len(best) == 7 and {key for key, _ in best} == {"", *NAMES}
     for (targets, rank), found in best.items():
@@ -31,7 +28,7 @@ def test_what_was_measured_is_what_is_drawn(world):
         if rank:
             count = lora_parameters(LlamaConfig.from_name("tales"), rank, targets.split())["total"]
             assert found["learned"] == count
-    fig = few_or_all(MEASURED, world)
+    fig = few_or_all(MEASURED)
     assert f"{best['', 0]['new']:.2f}" in fig.alt
     for (_, rank), found in best.items():
         assert not rank or f"rank {rank} {found['new']:.2f}" in fig.alt

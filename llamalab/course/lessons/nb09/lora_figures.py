@@ -59,16 +59,16 @@ def _matrix(axes, x: float, y: float, width: float, height: float, colour: str, 
     axes.text(x, y + away, name, ha="center", va="center", fontsize=12, color=palette.INK)
 
 
-def few_or_all(measured: Mapping, world: str, title: str = "") -> Figure:
+def few_or_all(measured: Mapping) -> Figure:
     """Losses after equal steps against the numbers that learned: on stories of the new world, and
     on those of the old. measured: data/golden/lora09.json; of two rates the better one counts."""
-    best = best_runs(measured[world]["runs"])
-    before, full = measured[world]["before"], best["", 0]
+    best = best_runs(measured["runs"])
+    before, full = measured["before"], best["", 0]
     steps = measured["settings"]["steps"]
     lines = {key: [best[k] for k in sorted(best) if k[0] == key] for key in NAMES}
     most = max(full["learned"], 1)
     least = min(run["learned"] for line in lines.values() for run in line)
-    caption = title or (
+    caption = (
         f"After {steps} steps: what {least / most:.1%} of the numbers can learn, and what is "
         f"forgotten on the way."
     )
