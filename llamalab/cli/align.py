@@ -160,16 +160,14 @@ def ppo(
 
     refuse_if_there(out)
     model, tokenizer = watch.writer(chat, "CHAT")
-    scorers = [
-        _scorer(path, name) for name, path in (("helpfulness", helpfulness), ("safety", safety))
-    ]
+    helpful, safe = _scorer(helpfulness, "helpfulness"), _scorer(safety, "safety")
     config = PPOConfig(
         iterations=iterations, batch_size=batch_size, mini_batch_size=mini_batch_size, lr=lr,
         value_lr=value_lr, beta=beta, max_new_tokens=max_new_tokens, matmul="fused",
     )  # fmt: skip
     prompts = examples.asks(tokenizer, data, max(1, iterations * batch_size))
     run = begin_ppo(
-        out, model, tokenizer, *scorers, config, prompts, seed=seed, save_every=save_every
+        out, model, tokenizer, helpful, safe, config, prompts, seed=seed, save_every=save_every
     )
     watch.watch(run, "align ppo")
 

@@ -15,7 +15,7 @@ def log_step(log: Path, record: Any, *, lasting: bool) -> None:
     """Add a line; before a checkpoint, whose steps are not taken again, also to the disk. record: a
     dataclass or a named tuple with a step; what it holds under `measured` is spread out."""
     with open(log, "a", encoding="utf-8", newline="\n") as file:
-        line = record._asdict() if isinstance(record, tuple) else asdict(record)
+        line = record._asdict() if hasattr(record, "_asdict") else asdict(record)
         line |= {"threads": torch.get_num_threads(), **line.pop("measured", {})}
         file.write(json.dumps(line) + "\n")
         if lasting:
