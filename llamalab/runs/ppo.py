@@ -94,8 +94,8 @@ class PPORun(Stage):
             scores, _ = self.reward(drawn, marks)
             warm_up(self.values, drawn, scores, self.plan.ppo, self.ppo)
         for record in rlhf(
-            self.model, self.values, self.reference, self.reward, self.prompts, self.plan.ppo,
-            eos_id=self.tokenizer.eos_id, state=self.ppo,
+            self.model, self.values, self.reference, self.reward.__call__, self.prompts,
+            self.plan.ppo, eos_id=self.tokenizer.eos_id, state=self.ppo,
         ):  # fmt: skip
             self.state.step = record.iteration
             yield record

@@ -57,9 +57,9 @@ def test_first_fit_by_hand():
 
 
 def test_the_fullest_row_is_closed_first():
-    sizes = [1, 3, 4, 3]  # two rows open: the one of 3 is closed for the 4, and that for the last
+    sizes = [2, 3, 4, 2]  # two rows are open: the one of 3 is closed, and the last fits the first
     rows, _ = pack([([n] * n, [1] * n) for n in sizes], 3, fill=EOS, open_rows=2)
-    assert [ids for ids, _ in rows] == [[3] * 3 + [EOS], [4] * 4, [1, 3, 3, 3]]
+    assert [ids for ids, _ in rows] == [[3] * 3 + [EOS], [2] * 4, [4] * 4]
 
 
 def test_the_mask_is_of_the_ids_that_are_to_be_predicted():
