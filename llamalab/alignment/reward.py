@@ -1,0 +1,83 @@
+"""What PPO is paid: two reward models, one number an answer.
+
+    R = whiten(logit(Rc)),   Rc = Rs if the prompt is about safety or Rs < 0.15, else Rh
+
+Rs and Rh are sigmoids of the two scores, each with an offset: pairs teach differences, and leave
+open where 0 is. `zero_at` sets it, by the labels or by the mean. Whitening here is by two numbers,
+mean and deviation over answers of the policy that training begins with; they stay for the run. So
+a reward of 1 means "a deviation better than where we began", in every iteration. (The paper does
+not say over what it whitens.)
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from llamalab.alignment.reward_model import scores
+from llamalab.alignment.rewards import combined_reward
+from llamalab.alignment.rollout import Rollout
+from llamalab.model import Llama
+from llamalab.runtime.cpu_kernels import matmul
+from llamalab.training.fused import in_fewer_passes
+
+
+class Scorer(NamedTuple):
+    """A reward model and the number that is added to its scores."""
+
+    model: Llama
+    offset: float = 0.0
+
+    def logits(self, drawn: Rollout, way: str = "torch") -> torch.Tensor:
+        """Scores (B,) of a rollout's answers, the offset added."""
+        last = drawn.prompt_lengths + drawn.mask.sum(1) - 1  # (B,) where each answer's last id is
+        with torch.no_grad(), matmul(way):
+            return scores(in_fewer_passes(self.model, way), drawn.tokens, last) + self.offset
+
+
+class Reward(NamedTuple):
+    """helpfulness and safety in one; mean and deviation are those of `whitened_by`."""
+
+    helpfulness: Scorer
+    safety: Scorer
+    mean: float = 0.0
+    deviation: float = 1.0
+    way: str = "torch"
+
+    def __call__(
+        self, drawn: Rollout, about_safety: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """A rollout, and whether each prompt is about safety (B,) -> rewards (B,), and the means of
+        the two scores, between 0 and 1."""
+        safety = self.safety.logits(drawn, self.way).sigmoid()
+        helpfulness = self.helpfulness.logits(drawn, self.way).sigmoid()
+        reward = combined_reward(safety, helpfulness, about_safety)
+        measured = {"helpfulness": float(helpfulness.mean()), "safety": float(safety.mean())}
+        return (reward - self.mean) / self.deviation, measured
+
+    def whitened_by(self, drawn: Rollout, about_safety: torch.Tensor) -> "Reward":
+        """The same, with mean 0 and deviation 1 over these answers. ValueError for fewer than two
+        answers, or if all are paid the same."""
+        raw, _ = self._replace(mean=0.0, deviation=1.0)(drawn, about_safety)
+        if len(raw) < 2 or not raw.std() > 0:
+            raise ValueError(f"{len(raw)} answers with one and the same reward: nothing to whiten")
+        return self._replace(mean=float(raw.mean()), deviation=float(raw.std()))
+
+
+def zero_at(scores: torch.Tensor, good: torch.Tensor | None = None) -> float:
+    """The offset that puts a model's 0 between good answers and others: scores and good (N,), of
+    all cuts the one that most often agrees with the labels. Without labels: the mean becomes 0.
+    ValueError for no scores."""
+    if not len(scores):
+        raise ValueError("no scores: there is no 0 to be found")
+    if good is None:
+        return -float(scores.mean())
+    ordered, order = scores.sort()
+    good = (good[order] != 0).double()
+    # cut k: the k lowest are called bad
+    right = torch.cat((good.new_zeros(1), (1 - good).cumsum(0))) + torch.cat(
+        (good.flip(0).cumsum(0).flip(0), good.new_zeros(1))
+    )
+    cut = int(right.argmax())
+    below = ordered[max(cut - 1, 0)]
+    above = ordered[min(cut, len(ordered) - 1)]
+    return -float((below + above) / 2)
