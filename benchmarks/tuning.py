@@ -115,7 +115,7 @@ def ghost(tokenizer, steps: int, seeds: Sequence[int]) -> Iterator[dict]:
         yield {"way": way} | found
 
 
-PARTS = {"weight": (weight, 150), "rows": (rows, 90), "ghost": (ghost, 60)}  # and their steps
+PARTS = {"weight": (weight, 100), "rows": (rows, 90), "ghost": (ghost, 60)}  # and their steps
 
 
 def main() -> None:
