@@ -2,8 +2,8 @@
 45 minutes on two cores. Stages, each from the one before:
 
     chat      data/checkpoints/chat          the base, tuned on dialogues
-    pairs     data/comparisons.npz           two answers to each of some prompts, from two variants
-    rewards   data/checkpoints/helpfulness   two reward models, from an annotator's word on the pairs
+    pairs     data/comparisons.npz           two answers to each of some prompts
+    rewards   data/checkpoints/helpfulness   two reward models, from annotators' word on the pairs
               data/checkpoints/safety
     ppo       data/checkpoints/rlhf          the chat model after PPO
     dpo       data/checkpoints/dpo           the chat model after DPO on the same pairs
@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,7 +41,7 @@ from llamalab.alignment.sft import DialogBatches, emphasise
 from llamalab.formats import score_offset
 from llamalab.recipe import TrainConfig
 from llamalab.runtime.files import atomic_write
-from llamalab.tales.dialogues import dialogues
+from llamalab.tales.dialogues import Dialogue, dialogues
 from llamalab.tales.preferences import worth
 from llamalab.tales.prompts import Prompt, prompts
 from llamalab.tokenizer import BPETokenizer
@@ -50,8 +51,11 @@ from llamalab.training import train
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 WAY = "fused"
-# SFT: so many dialogues, twice; what the prompt decides weighs ten times as much.
-DIALOGUES, EPOCHS, TOKENS, RATE, WEIGHT = 12_000, 2, 4096, 1e-3, 10.0
+# SFT: dialogues of all kinds, twice; then others, mostly stories, once. What a prompt decides
+# weighs ten times as much.
+DIALOGUES, EPOCHS, RATE = 12_000, 2, 1e-3
+MORE_STORIES, MORE_OF_ALL, SECOND_RATE = 6_000, 1_500, 6e-4
+TOKENS, WEIGHT = 4096, 10.0
 # Pairs: prompts from FIRST on, one answer of the chat model and one of its younger self or hotter.
 PAIRS, TEST_PAIRS, FIRST = 2_048, 512, 300_000
 TEMPERATURES = (0.7, 1.1)
@@ -64,29 +68,36 @@ DPO_RATE, DPO_BETA, DPO_BATCH = 1e-4, 0.1, 16
 def chat(data: Path) -> None:
     """Supervised fine-tuning."""
     model, tokenizer = llamalab.load(data / "checkpoints" / "tales", dtype=torch.float32)
-    batches = DialogBatches(examples(tokenizer, DIALOGUES), TOKENS, model.config.max_seq_len)
-    config = TrainConfig(steps=batches.per_epoch * EPOCHS, lr=RATE, warmup_steps=20, matmul=WAY)
-    start, losses = time.perf_counter(), []
-    for record in train(model, batches, config):
-        losses.append(record.loss)
-        if record.step % 50 == 0:
-            print(f"chat {record.step}/{config.steps}  {np.mean(losses[-50:]):.4f}", flush=True)
+    more = (
+        *dialogues(MORE_STORIES, start=DIALOGUES, task="story"),
+        *dialogues(MORE_OF_ALL, start=DIALOGUES + MORE_STORIES),
+    )
+    begun, losses, recipes = time.perf_counter(), [], []
+    for told, epochs, rate in ((dialogues(DIALOGUES), EPOCHS, RATE), (more, 1, SECOND_RATE)):
+        batches = DialogBatches(examples(tokenizer, told), TOKENS, model.config.max_seq_len)
+        steps = batches.per_epoch * epochs
+        config = TrainConfig(steps=steps, lr=rate, warmup_steps=20, matmul=WAY)
+        recipes.append(asdict(config))
+        for record in train(model, batches, config):
+            losses.append(record.loss)
+            if record.step % 50 == 0:
+                print(f"chat {record.step}/{steps}  {np.mean(losses[-50:]):.4f}", flush=True)
     publish(model, tokenizer, data / "checkpoints" / "chat", {
-        "from": "tales", "dialogues": DIALOGUES, "epochs": EPOCHS, "weight": WEIGHT,
-        "recipe": asdict(config), "tokens_per_batch": TOKENS,
-        "seconds": round(time.perf_counter() - start), "losses": smooth(losses),
+        "from": "tales", "dialogues": [DIALOGUES, MORE_STORIES, MORE_OF_ALL], "weight": WEIGHT,
+        "recipes": recipes, "tokens_per_batch": TOKENS,
+        "seconds": round(time.perf_counter() - begun), "losses": smooth(losses),
     })  # fmt: skip
 
 
-def examples(tokenizer: BPETokenizer, number: int, weight: float = WEIGHT) -> list:
+def examples(tokenizer: BPETokenizer, told: Iterable[Dialogue], weight: float = WEIGHT) -> list:
     """Dialogues as ids and weights."""
     return [
         emphasise(
-            encode_dialog(tokenizer, told.messages),
-            [tokenizer.encode(word) for word in told.asked],
+            encode_dialog(tokenizer, one.messages),
+            [tokenizer.encode(word) for word in one.asked],
             weight,
         )
-        for told in dialogues(number)
+        for one in told
     ]
 
 

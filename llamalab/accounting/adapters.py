@@ -1,6 +1,6 @@
 """What LoRA saves in training: gradients and optimizer state of the adapters alone.
 
-    parameters   n_layers x rank x (out + in) for each adapted matrix: A is (rank, in), B (out, rank)
+    parameters   n_layers x rank x (out + in) for each matrix: A is (rank, in) and B (out, rank)
     memory       every weight once, frozen; and for the adapters what training asks a parameter
 
 7B at rank 8 on wq and wv: 32 x 8 x 2 x (4096 + 4096) = 4,194,304, one parameter in 1,600. What

@@ -138,6 +138,6 @@ def update(policy, values, batch: Experience, config: PPOConfig, state: PPOState
                 expected = fast_values(part.tokens)[:, :-1, 0]
                 error = value_loss(expected, old, returns, part.mask, config.clip)
                 descend(error, values, state.value_optimizer, config.value_lr, config.max_grad_norm)
-            told.append((float(loss), float(error), float(clipped), float(drift)))
+            told.append(tuple(float(x.detach()) for x in (loss, error, clipped, drift)))
     means = [sum(column) / len(told) for column in zip(*told)]
     return dict(zip(("policy_loss", "value_loss", "clip_fraction", "approx_kl"), means))

@@ -17,9 +17,10 @@ from llamalab.runtime.files import require_file
 from llamalab.tokenizer import BPETokenizer
 
 from . import hf, hf_config, llama2c, meta, tokenizer_bin
+from .adapter import load_adapter, save_adapter
 from .build import build_model, scores
 
-__all__ = ["FORMATS", "load", "save", "score_offset"]
+__all__ = ["FORMATS", "load", "load_adapter", "save", "save_adapter", "score_offset"]
 FORMATS = ("hf", "meta", "llama2c", "llama2c-q8")
 
 

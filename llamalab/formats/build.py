@@ -27,7 +27,7 @@ LONGEST_CONTEXT = 2**20  # positions: the table of angles is made for all of the
 @dataclass(frozen=True, kw_only=True)
 class StoredModel:
     """What a checkpoint holds, under Meta's names; `read(name)` fetches one weight in Meta's row
-    order. `where` stands in error messages. scoring: the head gives one number in place of logits."""
+    order. `where` stands in error messages. scoring: the head gives one number."""
 
     where: Path
     config: LlamaConfig

@@ -1,0 +1,153 @@
+"""A reward model, or DPO, as a run: `alignment.fit` on pairs of answers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from llamalab import formats
+from llamalab.alignment.calibration import accuracy_by_strength
+from llamalab.alignment.comparison import Comparison, comparison_loss
+from llamalab.alignment.fit import FitRecord, fit
+from llamalab.alignment.reward_model import pair_loss, score_all, with_scalar_head
+from llamalab.alignment.rewards import MARGINS
+from llamalab.alignment.shuffled import Shuffled
+from llamalab.model import Llama
+from llamalab.recipe import TrainConfig
+from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows
+from llamalab.tokenizer import BPETokenizer
+from llamalab.training.loop import TrainState
+from llamalab.training.optim import make_optimizer
+
+KINDS = ("reward", "dpo")
+MEASURED = 512  # pairs, at most, from which the offset is measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairPlan:
+    """What a run on pairs is. margins: of a reward model's loss; beta: of DPO's. hold_out: the
+    share of the pairs kept apart. ValueError for a number that makes no sense."""
+
+    train: TrainConfig
+    batch_size: int = 16
+    seed: int = 0
+    save_every: int = 50
+    hold_out: float = 0.1
+    margins: str = "small"
+    beta: float = 0.1
+    question: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in {"batch_size": 1, "save_every": 0}.items():
+            if type(value := getattr(self, name)) is not int or value < least:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+        if not 0 <= self.hold_out < 1:
+            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
+        if self.margins not in MARGINS:
+            raise ValueError(f"margins={self.margins!r} must be one of {', '.join(MARGINS)}")
+        if not 0 < self.beta < float("inf"):
+            raise ValueError(f"beta={self.beta!r} must be a finite number above 0")
+
+
+class PairRun(Stage):
+    """A run on pairs in a folder, at its newest checkpoint. ValueError names what is wrong."""
+
+    plan: PairPlan
+    pairs: list[Comparison]
+    held: list[Comparison]
+
+    def _read(self, out: Path) -> Llama:
+        """The plan and the pairs; the model that the run began from."""
+        plan = read_plan(out, self.kind)
+        try:
+            self.plan = PairPlan(**plan | {"train": TrainConfig(**plan["train"])})
+            pairs = [Comparison(**row) for row in read_rows(out)]
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"{Path(out) / 'run.json'} is no run's plan: {error}") from None
+        model, tokenizer, _ = load_start(out)
+        Stage.__init__(self, out, tokenizer)
+        held = int(len(pairs) * self.plan.hold_out)
+        self.pairs, self.held = pairs[: len(pairs) - held], pairs[len(pairs) - held :]
+        self.batches = Shuffled(self.pairs, self.plan.batch_size, seed=self.plan.seed)
+        self.steps, self.save_every = self.plan.train.steps, self.plan.save_every
+        return model
+
+
+class RewardRun(PairRun):
+    """As PairRun: a copy of the model with a scalar head learns which answer was preferred."""
+
+    kind = "reward"
+
+    def __init__(self, out: Path):
+        chat = self._read(out)
+        generator = torch.Generator().manual_seed(self.plan.seed)
+        self.model = with_scalar_head(chat, generator=generator)
+        self.state = TrainState(make_optimizer(self.model, self.plan.train))
+        self.go_on()
+
+    def records(self) -> Iterator[FitRecord]:
+        loss = pair_loss(self.plan.margins)
+        batches = ([one.pair() for one in batch] for batch in self.batches)
+        yield from fit(self.model, batches, loss, self.plan.train, state=self.state)
+
+    def offset(self) -> float:
+        """What makes the mean score of the pairs' answers 0: the sigmoid is a half for what is as
+        good as the answers that were compared."""
+        pairs = [one.pair() for one in self.pairs[:MEASURED]]
+        rows = [one.chosen for one in pairs] + [one.rejected for one in pairs]
+        return -float(score_all(self.model, rows).double().mean())
+
+    def accuracy(self) -> dict[int, tuple[float, int]]:
+        """On the pairs that were held out: strength -> accuracy and number of pairs."""
+        if not self.held:
+            return {}
+        pairs = [one.pair() for one in self.held]
+        chosen = score_all(self.model, [one.chosen for one in pairs])
+        rejected = score_all(self.model, [one.rejected for one in pairs])
+        strength = torch.tensor([one.strength for one in pairs])
+        return dict(accuracy_by_strength(chosen, rejected, strength))
+
+    def finish(self) -> None:
+        formats.save(self.model, self.out, tokenizer=self.tokenizer, offset=self.offset())
+
+
+class DPORun(PairRun):
+    """As PairRun: the model itself learns, beside the one that it began from."""
+
+    kind = "dpo"
+
+    def __init__(self, out: Path):
+        self.model = self._read(out)
+        self.reference, _, _ = load_start(out)
+        self.reference.requires_grad_(False)
+        self.state = TrainState(make_optimizer(self.model, self.plan.train))
+        self.go_on()
+
+    def records(self) -> Iterator[FitRecord]:
+        recipe = self.plan.train
+        loss = comparison_loss(self.reference, self.plan.beta, way=recipe.matmul)
+        yield from fit(self.model, self.batches, loss, recipe, state=self.state)
+
+
+def begin_pairs(
+    out: Path,
+    kind: str,
+    model: Llama,
+    tokenizer: BPETokenizer,
+    plan: PairPlan,
+    pairs: Sequence[Comparison],
+) -> "RewardRun | DPORun":
+    """A new run in a folder; kind: "reward" or "dpo". FileExistsError if there is one already;
+    ValueError for another kind, no pairs, and answers that are past the model's context."""
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} must be one of {', '.join(KINDS)}")
+    longest = max((len(row) for one in pairs for row in one.pair()[:2]), default=0)
+    if longest > model.config.max_seq_len or not longest:
+        raise ValueError(
+            f"{len(pairs)} pairs, the longest answer of {longest} tokens with its prompt; the "
+            f"model's context holds max_seq_len={model.config.max_seq_len}"
+        )
+    rows = [one._asdict() for one in pairs]
+    lay_out(Path(out), kind, plan, {"start": (model, 0.0)}, tokenizer, rows)
+    return RewardRun(out) if kind == "reward" else DPORun(out)
