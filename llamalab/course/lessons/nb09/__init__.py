@@ -1,3 +1,6 @@
-"""Notebook 09."""
+"""Notebook 09: the chat format, what is learned of it, rows, ghost attention, LoRA."""
 
-ORDER = ()
+ORDER = (
+    "lora_linear",
+    "lora_merge",
+)
