@@ -25,7 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from llamalab import load
-from llamalab.alignment.sft import DialogBatches, Example, emphasise
+from llamalab.alignment.sft import Example, collate, emphasise, fitting
 from llamalab.course.lessons.nb09 import trials
 from llamalab.runtime.files import atomic_write
 from llamalab.tales import dialogues as talks
@@ -38,26 +38,35 @@ FILE = ROOT / "data" / "golden" / "tuning09.json"
 SEQ, SEEDS, LR = 256, (0, 1), 1e-3
 
 
-def tune(examples: Sequence[Example], look, *, seed: int, steps: int, tokens: int) -> dict:
-    """Tune the base; the loss of every step, and what `look(model)` sees three times on the way."""
+def tune(examples: Sequence[Example], look, *, seed: int, steps: int, rows: int) -> dict:
+    """Tune the base; the loss of every step, and what `look(model)` sees twice on the way."""
     model, _ = load("tales", dtype=torch.float32)
     plan = TrainConfig(steps=steps, lr=LR, warmup_steps=min(20, steps // 4), matmul="fused")
-    batches = DialogBatches(examples, tokens, SEQ, seed=seed)
-    found: dict = {"seed": seed, "tokens_per_step": tokens, "loss": [], "steps": [], "seen": []}
-    for record in train(model, batches, plan):
+    found: dict = {"seed": seed, "rows_per_step": rows, "loss": [], "steps": [], "seen": []}
+    for record in train(model, shuffled(examples, rows, seed), plan):
         found["loss"].append(round(record.loss, 4))
-        if record.step % max(1, steps // 3) == 0:
+        if record.step % max(1, steps // 2) == 0:
             found["steps"].append(record.step)
             found["seen"].append(look(model))
             print(seed, record.step, found["loss"][-1], found["seen"][-1], flush=True)
     return found
 
 
+def shuffled(examples: Sequence[Example], rows: int, seed: int) -> Iterator:
+    """Batches of so many rows, in a drawn order: every kind of dialogue in every batch."""
+    generator = torch.Generator().manual_seed(seed)
+    kept = fitting(examples, SEQ)
+    while True:
+        order = torch.randperm(len(kept), generator=generator).tolist()
+        for start in range(0, len(order) - rows + 1, rows):
+            yield collate([kept[i] for i in order[start : start + rows]])
+
+
 def weight(tokenizer, steps: int, seeds: Sequence[int]) -> Iterator[dict]:
     """Requests with three wishes, and the first halves of their stories."""
-    wishes = trials.Wishes(tokenizer)
+    wishes = trials.Wishes(tokenizer, 20)
     examples: dict[float, list[Example]] = {1.0: [], 10.0: []}
-    for number in range(18 * steps):
+    for number in range(14 * steps):
         story = trials.short_story(number)
         request = story.request
         plain = encode_dialog(tokenizer, trials.dialog(str(request), story.text))
@@ -66,20 +75,18 @@ def weight(tokenizer, steps: int, seeds: Sequence[int]) -> Iterator[dict]:
         for much, kept in examples.items():
             kept.append(emphasise(plain, [tokenizer.encode(word) for word in words], much))
     for seed, much in product(seeds, examples):
-        yield {"weight": much} | tune(
-            examples[much], wishes.look, seed=seed, steps=steps, tokens=2048
-        )
+        yield {"weight": much} | tune(examples[much], wishes.look, seed=seed, steps=steps, rows=14)
 
 
 def rows(tokenizer, steps: int, seeds: Sequence[int]) -> Iterator[dict]:
     """The same dialogues, packed and alone. A row of 256 holds a story, and behind it a refusal if
     the story is short."""
-    refusals = trials.Refusals(tokenizer)
+    refusals = trials.Refusals(tokenizer, 16)
     alone = [encode_dialog(tokenizer, trials.wished(n)[1]) for n in range(11 * steps)]
     packed = first_fit(alone, SEQ + 1)
     for seed, (way, examples) in product(seeds, {"packed": packed, "alone": alone}.items()):
         yield {"way": way, "dialogues": len(alone), "rows": len(examples)} | tune(
-            examples, refusals.look, seed=seed, steps=steps, tokens=2048
+            examples, refusals.look, seed=seed, steps=steps, rows=8 if way == "packed" else 11
         )
 
 
@@ -109,13 +116,13 @@ def ghost(tokenizer, steps: int, seeds: Sequence[int]) -> Iterator[dict]:
     examples = {"without": plain + once, "with": plain + whole}
     for seed, way in product(seeds, examples):
         found = tune(
-            examples[way], lambda model: trials.held(model, tokenizer), seed=seed, steps=steps,
-            tokens=1024,
+            examples[way], lambda model: trials.held(model, tokenizer, count=16), seed=seed, steps=steps,
+            rows=8,
         )  # fmt: skip
         yield {"way": way} | found
 
 
-PARTS = {"weight": (weight, 100), "rows": (rows, 90), "ghost": (ghost, 60)}  # and their steps
+PARTS = {"weight": (weight, 80), "rows": (rows, 60), "ghost": (ghost, 40)}  # and their steps
 
 
 def main() -> None:
@@ -127,12 +134,15 @@ def main() -> None:
     torch.set_num_threads(1)
     _, tokenizer = load("tales")
     kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    if "before" not in kept:
+        model, _ = load("tales", dtype=torch.float32)
+        kept["before"] = trials.Wishes(tokenizer, 20).look(model)
     for name in asked.parts or PARTS:
         part, steps = PARTS[name]
         kept[name] = [run for run in kept.get(name, []) if run["seed"] not in asked.seeds]
         for found in part(tokenizer, asked.steps or steps, asked.seeds):
             kept[name].append(found)
-            store({name: kept[name] for name in PARTS if name in kept})
+            store({name: kept[name] for name in ("before", *PARTS) if name in kept})
 
 
 def store(parts: dict) -> None:
