@@ -47,13 +47,13 @@ def test_help_teaches_and_is_quick():
         "try: app()\n"
         "finally: print('heavy:', sorted({'torch', 'jupyterlab', 'numpy'} & set(sys.modules)))"
     )
-    for arguments in ([], ["train"], ["generate"], ["info"]):
+    for arguments in ([], ["train"], ["generate"], ["chat"], ["info"]):
         done = run(*arguments, "--help", code=code)
         assert done.returncode == 0
         assert "heavy: []" in done.stdout
         if not arguments:
             assert "Write Llama 2 yourself" in done.stdout
-            for command in ("lab", "doctor", "train", "generate", "info"):
+            for command in ("lab", "doctor", "train", "generate", "chat", "info"):
                 assert command in done.stdout
 
 
@@ -65,6 +65,7 @@ def test_help_teaches_and_is_quick():
         ("train", ["--text", "--resume", "torchrun", "llamalab train --out my_run", "Ctrl+C",
                    "two minutes", "losses.jsonl", "[default: 0.05]"]),
         ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
+        ("chat", ["Ctrl+C", "/help", "--system", "oldest turns", "my_run"]),
         ("info", ["checkpoint", "run", "memory"]),
     ],
 )  # fmt: skip

@@ -28,7 +28,7 @@ class ChatBox:
     `stop_button`, `clear_button` are its controls, `shown` the conversation, `words` what it
     remarks; `turns` holds (message, {name: answer}) of each turn and `chats` a Chat a model."""
 
-    def __init__(self, chats: Mapping[str, Any], system: str, seed: int, **start: float):
+    def __init__(self, chats: Mapping[str, Any], system: str, seed: int, **start: Any):
         self.chats, self.seed = dict(chats), seed
         self.turns: list[tuple[str, dict[str, str]]] = []
         self._remark = ""

@@ -26,46 +26,24 @@ QUIZ = (
         ),
     ),
     Question(
-        "trailing_space",
-        "In training each answer ended with a space and then </s>. A friend's chat program leaves "
-        "the space out when it writes the history. What happens?",
+        "why_a_space",
+        "Before every </s>, Llama 2 has seen a bare space: id 29871. Your training data "
+        "leave it out. What happens?",
         (
             Option(
-                "Nothing: a space has no meaning",
-                "It is a piece like any other, with an id and a vector. The model has never seen "
-                "an answer's last word directly before </s>.",
+                "Nothing: a space is no content",
+                "To the model it is an id like any other, and the one thing that it has ever seen "
+                "before </s>. What it has not seen, it gives a small probability.",
             ),
             Option(
-                "The ids differ from all that was trained on, and answers get worse in later turns",
-                "The first turn is as it should be, and so nobody notices. That is what makes such "
-                "bugs live long: compare ids, not impressions.",
+                "The model no longer knows that an answer is over, or learns it anew from you",
+                "Behind the last word it expects the space, and only behind that the end. Your "
+                "data say otherwise, and the first steps of tuning go into unlearning a space.",
                 right=True,
             ),
             Option(
-                "The tokenizer refuses the text",
-                "A tokenizer takes any text. It does not know what a dialogue is.",
-            ),
-        ),
-    ),
-    Question(
-        "where_it_stands",
-        "Your assistant never refuses, though a tenth of its dialogues are refusals, all short. "
-        "The loss on them is low. Where do you look first?",
-        (
-            Option(
-                "At the rate: it has not learned them",
-                "The loss on them is low, so it has. Something about the situation must differ "
-                "between the place where it learned them and the place where it is asked.",
-            ),
-            Option(
-                "At the number of refusals: a tenth is too few",
-                "Perhaps. But a model that had learned too little would have a high loss on them.",
-            ),
-            Option(
-                "At the rows: what stands in front of them there, and what in front when you ask",
-                "Short dialogues fill the gaps behind long ones. Then “behind another "
-                "dialogue” is part of what was learned.",
-                right=True,
+                "The tokenizer puts it back",
+                "It puts one in front of a text. Behind a text it puts nothing.",
             ),
         ),
     ),
@@ -92,24 +70,47 @@ QUIZ = (
         ),
     ),
     Question(
-        "two_zeros",
-        "In LoRA, B starts at zero and A at random. Somebody starts both at zero, since the model "
-        "should be unchanged at birth. What then?",
+        "where_it_stands",
+        "Your assistant never refuses, though a tenth of its dialogues are refusals, all short. "
+        "The loss on them is low. Where do you look first?",
         (
             Option(
-                "It works: both start to grow at the first step",
-                "The gradient of B holds A as a factor, and the gradient of A holds B. With both "
-                "at zero both gradients are zero, at every step.",
+                "At the rate: it has not learned them",
+                "The loss on them is low, so it has. Something about the situation must differ "
+                "between the place where it learned them and the place where it is asked.",
             ),
             Option(
-                "Nothing is ever learned",
-                "Each waits for the other. One zero is enough for an unchanged model, and leaves "
-                "the other factor to begin with.",
+                "At the number of refusals: a tenth is too few",
+                "Perhaps. But a model that had learned too little would have a high loss on them.",
+            ),
+            Option(
+                "At the rows: what stands in front of them there, and what in front when you ask",
+                "Short dialogues fill the gaps behind long ones. Then “behind another "
+                "dialogue” is part of what was learned.",
+                right=True,
+            ),
+        ),
+    ),
+    Question(
+        "why_earlier_answers",
+        "Ghost attention gives no loss to the earlier answers, although they followed the order. "
+        "Why not?",
+        (
+            Option(
+                "They were sampled with the order in their own message, and now it is gone: the "
+                "dialog no longer shows why they are as they are",
+                "The paper sets the loss to zero on all earlier turns, answers included, because "
+                "of that mismatch. What is learned is the last answer, which is furthest away.",
                 right=True,
             ),
             Option(
-                "It learns, at half the rate",
-                "There is no half of nothing: both gradients are exactly zero.",
+                "To save time",
+                "The forward pass reads them all the same; the loss at a few more places costs "
+                "next to nothing.",
+            ),
+            Option(
+                "Because they may be wrong",
+                "They are as right as the last one: all of them were sampled in the same way.",
             ),
         ),
     ),
