@@ -122,7 +122,7 @@ def ghost(tokenizer, steps: int, seeds: Sequence[int]) -> Iterator[dict]:
         yield {"way": way} | found
 
 
-PARTS = {"weight": (weight, 80), "rows": (rows, 60), "ghost": (ghost, 40)}  # and their steps
+PARTS = {"weight": (weight, 60), "rows": (rows, 60), "ghost": (ghost, 40)}  # and their steps
 
 
 def main() -> None:

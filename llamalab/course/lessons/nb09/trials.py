@@ -90,6 +90,7 @@ class Wishes:
                 self.other.append(encode_dialog(tokenizer, dialog(str(said), story.text))[0])
             else:
                 ids, _ = cut((ids, mask), tokenizer.encode(str(request.place)))
+                where = {wish: at for wish, at in where.items() if at[-1] < len(ids)}
             self.asked.append(ids)
             self.found.append(where)
 
@@ -97,7 +98,7 @@ class Wishes:
         """The mean probability of each wish's words at their first mention, given what stands
         before. For the ending: how often the story's turn is likelier under its own wish than
         under the other one, which is 0.5 for a model that does not listen."""
-        sums: dict[str, float] = {}
+        found: dict[str, list[float]] = {}
         asked = log_probs(model, self.asked)
         other = log_probs(model, self.other) if self.other else None
         for row, where in enumerate(self.found):
@@ -108,8 +109,8 @@ class Wishes:
                     shift = len(self.other[row]) - len(self.asked[row])
                     there = [place + shift for place in places]
                     right = float(said > _said(other[row], self.other[row], there))
-                sums[wish] = sums.get(wish, 0.0) + right
-        return {wish: round(total / len(self.found), 4) for wish, total in sums.items()}
+                found.setdefault(wish, []).append(right)
+        return {wish: round(sum(all_) / len(all_), 4) for wish, all_ in found.items()}
 
 
 def _said(logs: torch.Tensor, ids: Sequence[int], places: Sequence[int]) -> torch.Tensor:
