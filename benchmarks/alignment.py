@@ -25,11 +25,7 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-sys.path.insert(0, str(ROOT))
-
-import chain
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import llamalab
 from llamalab.alignment.calibration import (
@@ -46,12 +42,20 @@ from llamalab.alignment.rollout import Rollout, sample, score
 from llamalab.runtime.files import atomic_write
 from llamalab.tales.preferences import worth
 from llamalab.tales.prompts import Prompt, prompts, refuses
+from tools import chain
 
+ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "data" / "golden" / "alignment.json"
 SEEDS = (0, 1, 2)
 HELD_OUT = 200  # prompts
 TEMPERATURE = 0.7  # of answers that are compared with people's requests
 BEST_OF = (1, 2, 4, 8, 16, 32, 64)
+MISSED = {  # how the judge says it
+    "hero": "It is not about",
+    "thing": "There is no",
+    "place": "It never comes",
+    "ending": "The ending is not",
+}
 LONG = 40  # iterations of a run that is to go wrong
 
 
@@ -123,10 +127,10 @@ def sft() -> dict:
             verdicts = [judge(a.text, p.request) for p, a in zip(asked, found)]
             row = {"followed": mean(v.followed == 1 for v in verdicts),
                    "part": mean(v.followed for v in verdicts),
-                   "consistent": mean(v.consistent for v in verdicts), "prompts": len(asked)}  # fmt: skip
-            for field in ("hero", "thing", "place", "ending"):
-                said = {"hero": "It is not about", "thing": "There is no", "place": "It never comes",
-                        "ending": "The ending is not"}[field]  # fmt: skip
+                   "consistent": mean(v.consistent for v in verdicts),
+                   "prompts": len(asked)}  # fmt: skip
+            for field in MISSED:
+                said = MISSED[field]
                 of = [v for v, p in zip(verdicts, asked) if getattr(p.request, field)]
                 missed = (any(c.startswith(said) for c in v.complaints) for v in of)
                 row[field] = 1 - mean(missed)
@@ -192,10 +196,10 @@ def apart(policy, reference, drawn: Rollout) -> torch.Tensor:
     return masked_sum(found, drawn.mask, dim=1)
 
 
-def ppo_seed(config, seed: int, look_every: int, asked, reward) -> dict:
+def ppo_seed(config, seed: int, look_every: int, asked, begin) -> dict:
     """One run: its records, the judge's opinion on the way, and the last answers."""
     chat_model, tokenizer = load("chat")
-    policy, records = chain.ppo_run(chain.DATA, config, reward, seed=seed)
+    policy, records = chain.ppo_run(chain.DATA, config, begin, seed=seed)
     before = told(chat_model, tokenizer, asked, seed=seed)
     looks, told_records, spent = [{"iteration": 0, "kl": 0.0, **summary(asked, before)}], [], 0.0
     after = before
@@ -221,8 +225,8 @@ def ppo_seed(config, seed: int, look_every: int, asked, reward) -> dict:
 
 def ppo() -> dict:
     """The runs that are meant to go well."""
-    reward = chain.read_reward(chain.DATA)
-    runs = [ppo_seed(chain.PPO, seed, 7, held_out(), reward) for seed in SEEDS]
+    begin = chain.ppo_start(chain.DATA)
+    runs = [ppo_seed(chain.PPO, seed, 7, held_out(), begin) for seed in SEEDS]
     for run in runs:
         print(run["against_chat"], f"{run['seconds']:.0f} s", run["looks"][-1], flush=True)
     return {"beta": chain.PPO.beta, "runs": runs}
@@ -230,14 +234,14 @@ def ppo() -> dict:
 
 def hacking() -> dict:
     """The same without a price on KL, and for longer."""
-    reward = chain.read_reward(chain.DATA)
+    begin = chain.ppo_start(chain.DATA)
     config = replace(chain.PPO, beta=0.0, iterations=LONG)
-    return {"beta": 0.0, "runs": [ppo_seed(config, s, 5, held_out(96), reward) for s in SEEDS]}
+    return {"beta": 0.0, "runs": [ppo_seed(config, s, 5, held_out(96), begin) for s in SEEDS]}
 
 
 def frontier() -> dict:
     """Judge and reward model against KL: best of N by the reward models, and DPO on its way."""
-    reward = chain.read_reward(chain.DATA)
+    reward = chain.ppo_start(chain.DATA).reward
     chat_model, tokenizer = load("chat")
     asked = held_out(96)
     ids = [chain.prompt_ids(tokenizer, prompt) for prompt in asked]

@@ -47,13 +47,13 @@ def test_help_teaches_and_is_quick():
         "try: app()\n"
         "finally: print('heavy:', sorted({'torch', 'jupyterlab', 'numpy'} & set(sys.modules)))"
     )
-    for arguments in ([], ["train"], ["generate"], ["chat"], ["info"]):
+    for arguments in ([], ["train"], ["generate"], ["chat"], ["info"], ["tune"], ["align", "ppo"]):
         done = run(*arguments, "--help", code=code)
         assert done.returncode == 0
         assert "heavy: []" in done.stdout
         if not arguments:
             assert "Write Llama 2 yourself" in done.stdout
-            for command in ("lab", "doctor", "train", "generate", "chat", "info"):
+            for command in ("lab", "doctor", "train", "tune", "align", "generate", "chat", "info"):
                 assert command in done.stdout
 
 
@@ -64,6 +64,8 @@ def test_help_teaches_and_is_quick():
         ("doctor", ["ok or a warning"]),
         ("train", ["--text", "--resume", "torchrun", "llamalab train --out my_run", "Ctrl+C",
                    "two minutes", "losses.jsonl", "[default: 0.05]"]),
+        ("tune", ["--lora", "--resume", "llamalab tune tales --out my_chat", "Ctrl+C", "messages"]),
+        ("align", ["reward", "ppo", "dpo", "helpfulness, safety"]),
         ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
         ("chat", ["Ctrl+C", "/help", "--system", "oldest turns", "my_run"]),
         ("info", ["checkpoint", "run", "memory"]),

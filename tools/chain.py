@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ import llamalab
 from llamalab.alignment.comparisons import Answer, answers, compare, prompt_ids
 from llamalab.alignment.dpo_fit import dpo_loss_of, with_reference
 from llamalab.alignment.fit import fit
+from llamalab.alignment.ppo_step import PPOConfig, start, warm_up
 from llamalab.alignment.reward import Reward, Scorer, zero_at
 from llamalab.alignment.reward_model import (
     pair_batches,
@@ -35,8 +37,8 @@ from llamalab.alignment.reward_model import (
     score_all,
     with_scalar_head,
 )
-from llamalab.alignment.rlhf import PPOConfig, Prompts, rlhf
-from llamalab.alignment.rollout import sample
+from llamalab.alignment.rlhf import Prompts, rlhf
+from llamalab.alignment.rollout import Rollout, sample
 from llamalab.alignment.sft import DialogBatches, emphasise
 from llamalab.formats import score_offset
 from llamalab.recipe import TrainConfig
@@ -61,7 +63,8 @@ PAIRS, TEST_PAIRS, FIRST = 2_048, 512, 300_000
 TEMPERATURES = (0.7, 1.1)
 REWARD_RATE, REWARD_BATCH, MARGINS = 3e-4, 32, "small"
 TEST_PROMPTS = 200
-PPO = PPOConfig(iterations=14, batch_size=64, matmul=WAY)
+PPO = PPOConfig(iterations=10, batch_size=48, lr=3e-4, value_lr=1e-3, matmul=WAY)
+WARM = 256  # answers, to whiten the reward over and to warm the value model up
 DPO_RATE, DPO_BETA, DPO_BATCH = 1e-4, 0.1, 16
 
 
@@ -109,10 +112,10 @@ def pairs(data: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     asked = list(prompts(PAIRS + TEST_PAIRS, start=FIRST))
     both: list[list[list[int]]] = [[], []]
-    for start in range(0, len(asked), 256):
+    for first in range(0, len(asked), 256):
         for side, temperature in zip(both, TEMPERATURES):
             some = answers(
-                model, tokenizer, asked[start : start + 256],
+                model, tokenizer, asked[first : first + 256],
                 temperature=temperature, generator=generator,
             )  # fmt: skip
             side.extend(answer.ids for answer in some)
@@ -184,22 +187,33 @@ def rewards(data: Path) -> None:
         publish(scorer, tokenizer, folder, about, offset=offset)
 
 
-def read_reward(data: Path, **options) -> Reward:
-    """The two shipped reward models as one reward, whitened over answers of the chat model."""
+class Start(NamedTuple):
+    """What PPO begins with: the reward, whitened over answers of the chat model; these answers, and
+    what they are paid."""
+
+    reward: Reward
+    drawn: Rollout
+    scores: torch.Tensor
+
+
+def ppo_start(data: Path) -> Start:
+    """The two shipped reward models as one reward."""
 
     def scorer(name: str) -> Scorer:
         folder = data / "checkpoints" / name
         model, _ = llamalab.load(folder, dtype=torch.float32)
         return Scorer(model.eval(), score_offset(folder))
 
-    reward = Reward(scorer("helpfulness"), scorer("safety"), way=WAY, **options)
+    reward = Reward(scorer("helpfulness"), scorer("safety"), way=WAY)
     model, tokenizer = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
-    asked = batch_of(tokenizer, 256, start=FIRST - 1000)
+    asked = batch_of(tokenizer, WARM, start=FIRST - 1000)
     drawn = sample(
         model, list(asked.ids), PPO.max_new_tokens, temperature=PPO.temperature,
         eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
-    return reward.whitened_by(drawn, asked.about_safety)
+    reward = reward.balanced_by(drawn, asked.about_safety)
+    reward = reward.whitened_by(drawn, asked.about_safety)
+    return Start(reward, drawn, reward(drawn, asked.about_safety)[0])
 
 
 def batch_of(tokenizer: BPETokenizer, number: int, start: int = 0, **options) -> Prompts:
@@ -209,28 +223,32 @@ def batch_of(tokenizer: BPETokenizer, number: int, start: int = 0, **options) ->
     return Prompts(ids, torch.tensor([prompt.unkind for prompt in asked]))
 
 
-def ppo_run(
-    data: Path, config: PPOConfig, reward: Reward, *, seed: int = 0, first: int = FIRST * 2
-):
-    """Policy, and an iterator of records that trains it."""
+def ppo_run(data: Path, config: PPOConfig, begin: Start, *, seed: int = 0):
+    """Policy, and an iterator of records that trains it. The value model begins as the helpfulness
+    model, and learns from the first answers before the policy moves."""
     model, tokenizer = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
     reference, _ = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
-    values = with_scalar_head(reward.helpfulness.model, zero=True)
+    values = with_scalar_head(begin.reward.helpfulness.model, zero=True)
+    state = start(model, values, config, seed=seed)
 
     def asked(iteration: int) -> Prompts:
-        start = first + seed * 100_000 + iteration * config.batch_size
-        return batch_of(tokenizer, config.batch_size, start)
+        first = FIRST * 2 + seed * 100_000 + iteration * config.batch_size
+        return batch_of(tokenizer, config.batch_size, first)
 
-    records = rlhf(
-        model, values, reference, reward, asked, config, eos_id=tokenizer.eos_id, seed=seed
-    )
-    return model, records
+    def records():
+        warm_up(values, begin.drawn, begin.scores, config, state)
+        yield from rlhf(
+            model, values, reference, begin.reward, asked, config, eos_id=tokenizer.eos_id,
+            state=state,
+        )  # fmt: skip
+
+    return model, records()
 
 
 def ppo(data: Path) -> None:
     """PPO from the chat model."""
     _, tokenizer = llamalab.load(data / "checkpoints" / "chat")
-    model, records = ppo_run(data, PPO, read_reward(data))
+    model, records = ppo_run(data, PPO, ppo_start(data))
     told = []
     for record in records:
         told.append(record._asdict())

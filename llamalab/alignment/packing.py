@@ -4,8 +4,8 @@
 
 First fit: a dialogue goes into the first open row that has room for it, else into a new one. Only
 so many rows are open at a time: who packs millions need not look at all of them. The fullest is
-closed first. Nothing is cut. Attention crosses from one dialogue to the next: whether Llama 2's did is not
-published. When that does harm, and what helps, stands in `sft`.
+closed first. Nothing is cut. Attention crosses from a dialogue to the next; whether Llama 2's did
+is not published. When that does harm, and what helps, stands in `sft`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -87,6 +87,36 @@ class Experience(NamedTuple):
     returns: torch.Tensor
 
 
+def warm_up(
+    values: Llama,
+    drawn: Rollout,
+    scores: torch.Tensor,
+    config: PPOConfig,
+    state: PPOState,
+    *,
+    epochs: int = 2,
+) -> list[float]:
+    """Teach the value model, before the policy moves, what answers like `drawn` are worth, scores
+    (B,): with no KL yet, each token's return is the answer's score. The losses, one a mini-batch.
+
+    PPO measures answers against what was expected. A value model that expects 0 of everything
+    credits an answer for its prompt: all refusals look good if unkind prompts pay well.
+    """
+    fast, losses = in_fewer_passes(values, config.matmul), []
+    returns = replace_unended(scores, drawn.ended, config.unended)[:, None] * drawn.mask
+    for _ in range(epochs):
+        order = torch.randperm(len(scores), generator=state.generator)
+        for which in order.split(config.mini_batch_size):
+            part = drawn.rows(which)
+            with matmul(config.matmul):
+                expected = fast(part.tokens)[:, :-1, 0]
+                target = returns[which, : part.mask.shape[1]]
+                loss = value_loss(expected, target, target, part.mask, float("inf"))
+                descend(loss, values, state.value_optimizer, config.value_lr, config.max_grad_norm)
+            losses.append(float(loss.detach()))
+    return losses
+
+
 def weigh(
     policy: Llama,
     values: Llama,

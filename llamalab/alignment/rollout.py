@@ -29,12 +29,13 @@ from llamalab.sampling import scale_temperature
 from llamalab.training.fused import in_fewer_passes
 from llamalab.training.losses import shift
 
-AT_ONCE = 128  # rows in a batch
+AT_ONCE = 128  # rows in a batch of drawing
+PORTION = 16  # rows in one of scoring
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """Texts of prompt and answer, from the left, filled up on the right with EOS.
+    """Texts of prompt and answer, from the left, filled up on the right with any id.
 
     tokens (B, T) · prompt_lengths (B,) · mask (B, T - 1): True where the NEXT token is one of the
     answer's, its EOS too · ended (B,): whether EOS came."""
@@ -63,12 +64,13 @@ def sample(
     max_new_tokens: int,
     *,
     temperature: float = 1.0,
-    eos_id: int,
+    eos_id: int | None,
     generator: torch.Generator | None = None,
 ) -> Rollout:
-    """An answer to each prompt, at most max_new_tokens long. The rows stand as the prompts do.
-    ValueError for no prompts, a temperature that cannot be divided by, what does not fit the
-    context, weights in half precision, and logits that are nan."""
+    """An answer to each prompt, at most max_new_tokens long; without an eos_id none is shorter.
+    The rows stand as the prompts do. ValueError for no prompts, ids outside the vocabulary, a
+    temperature that cannot be divided by, what does not fit the context, weights in half
+    precision, and logits that are nan."""
     weight = model.norm.weight
     read = [read_prompt(model, ids, f"prompt {row}") for row, ids in enumerate(prompts)]
     for row, prompt in enumerate(read):
@@ -82,18 +84,19 @@ def sample(
             f"the weights are {weight.dtype}: a token at a time and whole texts at once would be "
             f"rounded differently, and the policy seem to drift; take model.float()"
         )
-    scale_temperature(weight, temperature)
+    if eos_id is not None and not 0 <= eos_id < model.config.vocab_size:
+        raise ValueError(f"eos_id={eos_id} is no id of 0 to {model.config.vocab_size - 1}")
+    scale_temperature(weight, temperature)  # says what is wrong with one
     where = generator.device if generator is not None else weight.device
-    size = len(read), max_new_tokens
-    numbers = torch.rand(size, generator=generator, dtype=torch.float64, device=where)
-    numbers = numbers.to(weight.device)  # (B, N)
+    numbers = torch.rand(
+        len(read), max_new_tokens, generator=generator, dtype=torch.float64, device=where
+    ).to(weight.device)  # (B, N)
     answers: dict[int, list[int]] = {}
     order = sorted(range(len(read)), key=lambda row: (len(read[row]), read[row]))
     for start in range(0, len(order), AT_ONCE):
         rows = order[start : start + AT_ONCE]
-        batch = [read[row] for row in rows]
-        drawn = _draw_answers(model, batch, numbers[rows], temperature, eos_id)
-        answers.update(zip(rows, drawn))
+        batch = [read[row] for row in rows], numbers[rows]
+        answers.update(zip(rows, _draw_answers(model, *batch, temperature, eos_id)))
     return _rollout(read, [answers[row] for row in range(len(read))], eos_id, weight.device)
 
 
@@ -135,8 +138,7 @@ def _draw_answers(model, prompts, numbers, temperature, eos_id) -> list[list[int
 def pick(logits: torch.Tensor, numbers: torch.Tensor, temperature: float) -> torch.Tensor:
     """logits (B, V), numbers (B,) in [0, 1) -> ids (B,): the first whose probability, added to all
     before it, is above the number. ValueError for logits of which no largest can be told."""
-    weights = logits.double() if logits.dtype == torch.float64 else logits.float()
-    weights = scale_temperature(weights - weights.amax(-1, keepdim=True), temperature).exp_()
+    weights = scale_temperature(logits - logits.amax(-1, keepdim=True), temperature).exp_()
     sums = weights.cumsum(-1, dtype=torch.float64)  # (B, V)
     total = sums[:, -1:]
     if not total.isfinite().all():
@@ -152,10 +154,10 @@ def _closed_up(alive: list[bool]) -> list[int]:
     return [row if alive[row] else next(last) for row in range(n)]
 
 
-def _rollout(prompts, answers, eos_id: int, device) -> Rollout:
+def _rollout(prompts, answers, eos_id: int | None, device) -> Rollout:
     texts = [prompt + answer for prompt, answer in zip(prompts, answers)]
     T = max(map(len, texts))
-    tokens = torch.tensor([text + [eos_id] * (T - len(text)) for text in texts], device=device)
+    tokens = torch.tensor([text + [eos_id or 0] * (T - len(text)) for text in texts], device=device)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     ends = torch.tensor([len(text) for text in texts], device=device)
     place = torch.arange(1, T, device=device)  # of the token that is next
@@ -168,17 +170,27 @@ def score(
     model: Llama, rollout: Rollout, temperature: float = 1.0, *, way: str = "fused"
 ) -> torch.Tensor:
     """Log-probabilities of the answers' tokens (B, T - 1), in nats and float32 at least; 0 where
-    the mask is False. The head is asked at the answers' places alone. way: one of
-    `cpu_kernels.MATMULS`. ValueError for another one, and for a temperature as in `sample`."""
-    inputs, targets = shift(rollout.tokens)  # (B, T - 1) each
-    counted = rollout.mask
+    the mask is False. Rows of like length go together, so that little padding is read, and the
+    head is asked at the answers' places alone. way: one of `cpu_kernels.MATMULS`. ValueError for
+    another one, and for a temperature as in `sample`."""
+    order = (rollout.prompt_lengths + rollout.mask.sum(-1)).argsort()  # short texts first
+    found = []
     with matmul(way):
-        hidden = _without_head(in_fewer_passes(model, way))(inputs)  # (B, T - 1, dim)
-        logits = model.output(hidden[counted])  # (answers' tokens, V)
-    wide = torch.promote_types(logits.dtype, torch.float32)
-    logits = scale_temperature(logits.to(wide), temperature)
-    logs = -F.cross_entropy(logits, targets[counted], reduction="none")  # (answers' tokens,)
-    return logs.new_zeros(counted.shape).masked_scatter(counted, logs)
+        body = _without_head(in_fewer_passes(model, way))
+        for rows in order.split(PORTION):
+            part = rollout.rows(rows)
+            inputs, targets = shift(part.tokens)
+            hidden = body(inputs)[part.mask]  # (answers' tokens, dim)
+            logs = _log_probs(model.output(hidden), targets[part.mask], temperature)
+            logs = logs.new_zeros(part.mask.shape).masked_scatter(part.mask, logs)
+            found.append(F.pad(logs, (0, rollout.mask.shape[1] - logs.shape[1])))
+    return torch.cat(found)[order.argsort()]  # (B, T - 1)
+
+
+def _log_probs(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+    """logits (N, V), targets (N,) -> (N,)."""
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return -F.cross_entropy(scale_temperature(wide, temperature), targets, reduction="none")
 
 
 def _without_head(model: torch.nn.Module) -> torch.nn.Module:

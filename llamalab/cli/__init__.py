@@ -3,6 +3,8 @@
     llamalab lab        opens the course in JupyterLab
     llamalab doctor     checks this installation
     llamalab train      trains a model, here or over several processes    (`cli.train`)
+    llamalab tune       teaches a model to answer                         (`cli.tune`)
+    llamalab align      reward models, PPO, DPO                           (`cli.align`)
     llamalab generate   lets a model write                                (`cli.use`)
     llamalab chat       talks with one                                    (`cli.talk`)
     llamalab info       says what a checkpoint or a run holds             (`cli.use`)
@@ -22,8 +24,10 @@ import typer
 
 from llamalab.runtime import paths
 
+from .align import align
 from .talk import chat
 from .train import train
+from .tune import tune
 from .use import generate, info
 
 app = typer.Typer(
@@ -102,6 +106,8 @@ def doctor() -> None:
 
 
 app.command(name="train")(train)
+app.command(name="tune")(tune)
+app.add_typer(align, name="align")
 app.command(name="generate")(generate)
 app.command(name="chat")(chat)
 app.command(name="info")(info)

@@ -55,7 +55,7 @@ def chat(
     import torch
 
     from llamalab.accounting import count_parameters
-    from llamalab.formats import load
+    from llamalab.formats import load, scores
     from llamalab.generation import Chat
     from llamalab.runtime.threads import fit_threads
 
@@ -70,6 +70,8 @@ def chat(
         raise ValueError(
             f"{path} has no tokenizer.model beside its weights: it cannot read or write"
         )
+    if scores(model):
+        raise ValueError(f"{path} is a model that scores answers: it cannot write any")
     talk = Chat(model, tokenizer, system)
     generator = torch.Generator()
     generator.seed() if seed is None else generator.manual_seed(seed)
@@ -183,13 +185,14 @@ def _obey(talk, line: str) -> bool:
 def tuned_for_chat(place: Path) -> bool:
     """Whether a checkpoint's files say that it was tuned to chat: a chat template beside its
     tokenizer, as Hugging Face's have one, "chat" in the record of how it was made, or in its name,
-    as Meta's have it."""
+    as Meta's have it; or the run that it is of, finished or not."""
     from llamalab.runtime import paths
 
     folder = place if place.exists() else paths.checkpoints().get(str(place), place)
     if "chat" in folder.resolve().name.lower() or (folder / "chat_template.jinja").exists():
         return True
-    for name, key in (("tokenizer_config.json", "chat_template"), ("record.json", "chat")):
+    says = ("tokenizer_config.json", "chat_template"), ("record.json", "chat"), ("run.json", "kind")
+    for name, key in (*says, ("../../run.json", "kind")):
         with contextlib.suppress(OSError, ValueError):
             held = json.loads((folder / name).read_text(encoding="utf-8"))
             if isinstance(held, dict) and held.get(key):

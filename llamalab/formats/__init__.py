@@ -20,7 +20,7 @@ from . import hf, hf_config, llama2c, meta, tokenizer_bin
 from .adapter import load_adapter, save_adapter
 from .build import build_model, scores
 
-__all__ = ["FORMATS", "load", "load_adapter", "save", "save_adapter", "score_offset"]
+__all__ = ["FORMATS", "load", "load_adapter", "save", "save_adapter", "score_offset", "scores"]
 FORMATS = ("hf", "meta", "llama2c", "llama2c-q8")
 
 

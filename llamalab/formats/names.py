@@ -86,8 +86,8 @@ def weight_count(config: LlamaConfig, *, scoring: bool = False) -> int:
 
 
 def shapes(config: LlamaConfig, *, scoring: bool = False) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Meta's name and shape of each weight. A tied head is not listed: it is the embedding. scoring:
-    the head has one row, and is tied to nothing."""
+    """Meta's name and shape of each weight. A tied head is not listed: it is the embedding.
+    scoring: the head has one row, and is tied to nothing."""
     yield "tok_embeddings.weight", (config.vocab_size, config.dim)
     for layer in range(config.n_layers):
         for kind, shape in layer_shapes(config).items():

@@ -65,7 +65,6 @@ class FusedDecoder:
         self.model, self.padding, self.length = model, padding, 0
         self.max_seq_len, self.batch_size = max_seq_len, batch_size
         n_kv, D, dtype = config.n_kv_heads, config.head_dim, model.norm.weight.dtype
-
         self.embedding = model.tok_embeddings.weight.clone()
         self.blocks = [_fused(block, D) for block in model.layers]
         self.output = _columns(model.output.weight * model.norm.weight)  # (dim, V)
@@ -80,8 +79,7 @@ class FusedDecoder:
 
     @torch.inference_mode()
     def keep(self, rows: list[int]) -> None:
-        """Row i goes on as what row rows[i] was; rows may be left out, or come more than once.
-        IndexError for a row that is not there."""
+        """As `KVCache.keep`: row i goes on as what row rows[i] was."""
         self.kv = layers.take_rows(self.kv, 2, rows)
         self.padding = None if self.padding is None else self.padding[rows]
         self.batch_size = len(rows)
@@ -94,11 +92,10 @@ class FusedDecoder:
         self.keys = self.kv[:, 0].flatten(1, 2).transpose(-1, -2)  # (L, B n_kv, D, S)
         self.values = self.kv[:, 1].flatten(1, 2)  # (L, B n_kv, S, D)
         self.columns = _complex(self.kv).permute(4, 0, 2, 1, 3, 5)  # (S, L, B, 2, n_kv, D/2)
-        self.hidden = None  # what is added to the scores: -inf at each row's empty columns
+        self.hidden = None  # what is added to the scores: -inf where empty, (B n_kv, 1, S)
         if self.padding is not None:
-            empty = torch.arange(S) < self.padding.repeat_interleave(n_kv)[:, None]
-            hidden = torch.zeros(empty.shape, dtype=dtype).masked_fill_(empty, float("-inf"))
-            self.hidden = hidden[:, None]  # (B n_kv, 1, S)
+            empty = torch.arange(S) < self.padding.repeat_interleave(n_kv)[:, None, None]
+            self.hidden = torch.zeros(empty.shape, dtype=dtype).masked_fill_(empty, float("-inf"))
         # Buffers that every step writes anew, and views of them under other shapes.
         self.x = torch.empty(B, config.dim, dtype=dtype)  # the residual stream
         self.qkv = torch.empty(B, (H + 2 * n_kv) * D, dtype=dtype)
@@ -179,8 +176,7 @@ class FusedDecoder:
             flat = x.view(dim)
             scale = (torch.dot(flat, flat).item() / dim + eps) ** -0.5
             return torch.addmm(out, x, matrix, beta=0, alpha=scale, out=out)
-        scale = (x.square().mean(-1, keepdim=True) + eps).rsqrt_()  # (B, 1)
-        return torch.mm(x * scale, matrix, out=out)
+        return torch.mm(F.rms_norm(x, (dim,), None, eps), matrix, out=out)
 
 
 def _fused(block: Any, head_dim: int) -> tuple[torch.Tensor, ...]:

@@ -117,6 +117,8 @@ def restore(
 
 def _weights_in(folder: Path, model: Any) -> dict[str, torch.Tensor]:
     """A checkpoint's weights for a model of this shape: all of them, the adapters' too."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is missing: this checkpoint is not whole")
     held, _ = formats.load(folder)
     _require_equal(folder, asdict(held.config), asdict(model.config))
     if not lora.adapters(model):

@@ -1,10 +1,7 @@
-"""PPO as a run: `alignment.rlhf` with the combined reward of two reward models.
+"""PPO as a run: `alignment.rlhf`, paid by two reward models.
 
-    r = whitened logit of (safety if the prompt is about safety or safety < 0.15, else helpfulness)
-
-Mean and deviation of the logit are measured once, on answers of the model that the run began from,
-and stay: a score means the same in each iteration, and to a resumed run. (The paper does not say
-over what it whitens.)
+Mean and deviation of the reward are measured once, on answers of the model that the run began from,
+and are part of the plan: a score means the same in each iteration, and to a resumed run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,34 +11,34 @@ from typing import NamedTuple
 
 import torch
 
-from llamalab.alignment.reward_model import score_all, with_scalar_head
-from llamalab.alignment.rewards import combined_reward
-from llamalab.alignment.rlhf import PPOConfig, PPORecord, PPOState, rlhf, start
-from llamalab.alignment.rollout import Rollout, sample
-from llamalab.alignment.shuffled import Shuffled
+from llamalab.alignment.reward import Reward, Scorer
+from llamalab.alignment.reward_model import with_scalar_head
+from llamalab.alignment.rlhf import PPOConfig, PPORecord, PPOState, Prompts, rlhf, start
+from llamalab.alignment.rollout import sample
 from llamalab.model import Llama
-from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows
+from llamalab.runs.shuffled import Shuffled
+from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows, refuse_if_there
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import TrainState
 
-WHITENED_ON = 256  # answers, at least, of which mean and deviation are measured
+WHITENED_ON = 256  # answers of which mean and deviation are measured
 
 
 class Ask(NamedTuple):
     """A prompt as ids, and whether it is about safety."""
 
     prompt: Sequence[int]
-    safety: bool = False
+    about_safety: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class PPOPlan:
-    """What a run of PPO is; mean and deviation are those of the combined reward's logits at the
-    start. ValueError for a number that makes no sense."""
+    """What a run of PPO is; mean and deviation are those of the reward at the start. ValueError for
+    a number that makes no sense."""
 
     ppo: PPOConfig
     seed: int = 0
-    save_every: int = 10
+    save_every: int = 5
     mean: float = 0.0
     deviation: float = 1.0
 
@@ -49,33 +46,7 @@ class PPOPlan:
         if type(self.save_every) is not int or self.save_every < 0:
             raise ValueError(f"save_every={self.save_every!r} must be a whole number of at least 0")
         if not 0 < self.deviation < float("inf"):
-            raise ValueError(
-                f"deviation={self.deviation!r} must be above 0: the reward models give all answers "
-                f"the same score, and nothing can be learned from it"
-            )
-
-
-class Rewards:
-    """The two reward models as one: a `Score` for `rlhf`. It remembers nothing from batch to batch;
-    whether a prompt is about safety it knows by the prompt's ids."""
-
-    def __init__(self, helpfulness, safety, asks: Sequence[Ask], mean=0.0, deviation=1.0):
-        self.models = {"helpfulness": helpfulness, "safety": safety}  # each with its offset
-        self.about_safety = {tuple(one.prompt): one.safety for one in asks}
-        self.mean, self.deviation = mean, deviation
-
-    def __call__(self, drawn: Rollout) -> tuple[torch.Tensor, dict[str, float]]:
-        prompts, answers = drawn.prompt_lengths.tolist(), drawn.answers()
-        asked = [row[:n].tolist() for row, n in zip(drawn.tokens, prompts)]
-        texts = [prompt + answer for prompt, answer in zip(asked, answers)]
-        found = {
-            name: torch.sigmoid(score_all(model, texts) + offset)
-            for name, (model, offset) in self.models.items()
-        }
-        marks = torch.tensor([self.about_safety.get(tuple(prompt), False) for prompt in asked])
-        logits = combined_reward(found["safety"], found["helpfulness"], marks)  # (B,)
-        told = {name: float(score.double().mean()) for name, score in found.items()}
-        return (logits - self.mean) / self.deviation, told
+            raise ValueError(f"deviation={self.deviation!r} must be a finite number above 0")
 
 
 class PPORun(Stage):
@@ -84,86 +55,91 @@ class PPORun(Stage):
     kind = "ppo"
 
     def __init__(self, out: Path):
-        plan = read_plan(out, self.kind)
+        said = read_plan(out, self.kind)
         try:
-            self.plan = PPOPlan(**plan | {"ppo": PPOConfig(**plan["ppo"])})
-            self.asks = [Ask(row["prompt"], row["safety"]) for row in read_rows(out)]
+            self.plan = plan = PPOPlan(**said | {"ppo": PPOConfig(**said["ppo"])})
+            self.asks = [Ask(**row) for row in read_rows(out)]
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{Path(out) / 'run.json'} is no run's plan: {error}") from None
-        self.steps, self.save_every = self.plan.ppo.iterations, self.plan.save_every
+        self.steps, self.save_every = plan.ppo.iterations, plan.save_every
         self.model, tokenizer, _ = load_start(out)
         super().__init__(out, tokenizer)
         self.reference, _, _ = load_start(out)
-        helpfulness, safety = (load_start(out, name) for name in ("helpfulness", "safety"))
-        self.rewards = Rewards(
-            helpfulness[::2], safety[::2], self.asks, self.plan.mean, self.plan.deviation
+        helpfulness, safety = (
+            Scorer(model.eval(), offset)
+            for model, _, offset in (load_start(out, name) for name in ("helpfulness", "safety"))
         )
-        self.values = with_scalar_head(self.model, zero=True)
-        self.ppo: PPOState = start(self.model, self.values, self.plan.ppo, seed=self.plan.seed)
+        self.reward = Reward(helpfulness, safety, plan.mean, plan.deviation, plan.ppo.matmul)
+        self.values = with_scalar_head(helpfulness.model, zero=True)
+        self.ppo: PPOState = start(self.model, self.values, plan.ppo, seed=plan.seed)
         self.state = TrainState(self.ppo.policy_optimizer)
         self.beside = {"values": (self.values, self.ppo.value_optimizer)}
         self.generators = {"ppo": self.ppo.generator}
         self.go_on()
         self.ppo.iteration = self.state.step
 
-    def prompts(self, iteration: int) -> list[list[int]]:
+    def prompts(self, iteration: int) -> Prompts:
         """Those of one iteration, by its number."""
-        batches = Shuffled(self.asks, self.plan.ppo.batch_size, seed=self.plan.seed)
-        batches.position = iteration
-        return [list(one.prompt) for one in next(batches)]
+        return batch_of(self.asks, self.plan.ppo.batch_size, iteration, self.plan.seed)
 
     def records(self) -> Iterator[PPORecord]:
         for record in rlhf(
-            self.model, self.values, self.reference, self.rewards, self.prompts, self.plan.ppo,
+            self.model, self.values, self.reference, self.reward, self.prompts, self.plan.ppo,
             eos_id=self.tokenizer.eos_id, state=self.ppo,
         ):  # fmt: skip
             self.state.step = record.iteration
             yield record
 
 
+def batch_of(asks: Sequence[Ask], size: int, number: int, seed: int) -> Prompts:
+    """Batch `number` of the prompts in a seeded order."""
+    batches = Shuffled(asks, size, seed=seed)
+    batches.position = number
+    chosen = next(batches)
+    marks = torch.tensor([one.about_safety for one in chosen])
+    return Prompts([list(one.prompt) for one in chosen], marks)
+
+
 def begin_ppo(
     out: Path,
     policy: Llama,
     tokenizer: BPETokenizer,
-    helpfulness: tuple[Llama, float],
-    safety: tuple[Llama, float],
+    helpfulness: Scorer,
+    safety: Scorer,
     config: PPOConfig,
     asks: Sequence[Ask],
     *,
     seed: int = 0,
-    save_every: int = 10,
+    save_every: int = 5,
 ) -> PPORun:
-    """A new run in a folder. helpfulness, safety: reward models, each with its offset. Mean and
-    deviation of their reward are measured here. FileExistsError if there is a run already;
-    ValueError for prompts that leave no room for an answer, and for reward models that cannot tell
-    answers apart."""
+    """A new run in a folder; mean and deviation of the reward are measured here. FileExistsError if
+    there is a run already; ValueError for prompts that leave no room for an answer, reward models
+    of another vocabulary, and such as pay all answers the same."""
+    refuse_if_there(Path(out))
     longest = max((len(one.prompt) for one in asks), default=0)
-    room = policy.config.max_seq_len - config.max_new_tokens
-    if not 0 < longest <= room:
+    if not 0 < longest <= policy.config.max_seq_len - config.max_new_tokens:
         raise ValueError(
             f"{len(asks)} prompts, the longest of {longest} tokens, and max_new_tokens="
-            f"{config.max_new_tokens} in a context of {policy.config.max_seq_len}"
+            f"{config.max_new_tokens}: both have to fit into the model's context, max_seq_len="
+            f"{policy.config.max_seq_len}"
         )
-    mean, deviation = _measured(policy, tokenizer, helpfulness, safety, config, asks, seed)
-    plan = PPOPlan(ppo=config, seed=seed, save_every=save_every, mean=mean, deviation=deviation)
+    for name, scorer in (("helpfulness", helpfulness), ("safety", safety)):
+        theirs, ours = scorer.model.config, policy.config
+        if theirs.vocab_size != ours.vocab_size or theirs.max_seq_len < ours.max_seq_len:
+            raise ValueError(
+                f"the {name} model reads {theirs.vocab_size} pieces and {theirs.max_seq_len} "
+                f"positions, the policy {ours.vocab_size} and {ours.max_seq_len}"
+            )
+    first = batch_of(asks, WHITENED_ON, 0, seed + 1)
+    drawn = sample(
+        policy, list(first.ids), config.max_new_tokens, temperature=config.temperature,
+        eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+    reward = Reward(helpfulness, safety, way=config.matmul).whitened_by(drawn, first.about_safety)
+    plan = PPOPlan(
+        ppo=config, seed=seed, save_every=save_every, mean=reward.mean, deviation=reward.deviation
+    )
     models = {"start": (policy, 0.0), "helpfulness": helpfulness, "safety": safety}
-    rows = [{"prompt": list(one.prompt), "safety": one.safety} for one in asks]
+    rows = [one._asdict() | {"prompt": list(one.prompt)} for one in asks]
     lay_out(Path(out), PPORun.kind, plan, models, tokenizer, rows)
     return PPORun(out)
-
-
-def _measured(policy, tokenizer, helpfulness, safety, config, asks, seed) -> tuple[float, float]:
-    """Mean and deviation of the combined reward's logits over answers of the policy."""
-    generator = torch.Generator().manual_seed(seed)
-    batches = Shuffled(asks, WHITENED_ON, seed=seed + 1)
-    drawn = sample(
-        policy,
-        [list(one.prompt) for one in next(batches)],
-        config.max_new_tokens,
-        temperature=config.temperature,
-        eos_id=tokenizer.eos_id,
-        generator=generator,
-    )
-    logits, _ = Rewards(helpfulness, safety, asks)(drawn)
-    logits = logits.double()
-    return float(logits.mean()), float(logits.std(correction=0))

@@ -159,6 +159,14 @@ def kind_of(out: Path) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
+def steps_of(out: Path) -> int:
+    """How many steps, or iterations, a run was asked for. ValueError if run.json does not say."""
+    plan = Fields(Path(out) / "run.json").inner("plan")
+    if "ppo" in plan:
+        return plan.inner("ppo").whole("iterations")
+    return plan.inner("train").whole("steps")
+
+
 def read_plan(out: Path, kind: str) -> dict[str, Any]:
     """The numbers that run.json holds, once data.jsonl is known to be what the run began with.
     ValueError if one of them is not."""

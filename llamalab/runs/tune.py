@@ -1,5 +1,6 @@
 """Supervised fine-tuning as a run: `training.train` on dialogues, of all weights or of LoRA's."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +80,9 @@ class TuneRun(Stage):
         if self.plan.rank is None:
             return super().finish()
         save_adapter(self.model, self.out / "adapter.safetensors")
-        lora.merge(self.model)
-        formats.save(self.model, self.out, tokenizer=self.tokenizer)
+        merged = copy.deepcopy(self.model)
+        lora.merge(merged)
+        formats.save(merged, self.out, tokenizer=self.tokenizer)
 
 
 def _validation(examples: Sequence[Example], plan: TunePlan):
@@ -101,6 +103,9 @@ def begin_tune(
             f"seq_len={plan.seq_len} is past the model's context, "
             f"max_seq_len={model.config.max_seq_len}"
         )
+    if plan.rank is not None:  # before there is a folder
+        with torch.device("meta"):
+            lora.add(Llama(model.config), plan.rank, plan.alpha, plan.targets)
     kept = fitting(examples, plan.seq_len)
     rows = [{"ids": list(ids), "weights": list(weights)} for ids, weights in kept]
     lay_out(out, TuneRun.kind, plan, {"start": (model, 0.0)}, tokenizer, rows)

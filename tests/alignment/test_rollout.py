@@ -54,17 +54,13 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def alone(model, prompt, most, temperature=None, numbers=None):
-    """The slow oracle: one row, no cache, every token from the whole text's logits. Greedy; or the
-    first id whose summed probability is above the number."""
+def alone(model, prompt, numbers, temperature=0.8):
+    """The slow oracle: one row, no cache, every token from the whole text's logits. The first id
+    whose summed probability is above the number."""
     ids = list(prompt)
-    for n in range(most):
+    for number in numbers:
         logits = model(torch.tensor([ids]))[0, -1].double()
-        if temperature is None:
-            ids.append(int(logits.argmax()))
-        else:
-            sums = (logits / temperature).softmax(-1).cumsum(-1)
-            ids.append(int((sums <= numbers[n]).sum()))
+        ids.append(int(((logits / temperature).softmax(-1).cumsum(-1) <= number).sum()))
         if ids[-1] == EOS:
             break
     return ids[len(prompt) :]
@@ -86,17 +82,25 @@ def test_greedy_rows_are_those_of_generate(most, road, plainly):
     assert drawn.ended.tolist() == [row[-1] == EOS for row in got]
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3, 128])
-@pytest.mark.parametrize("road", ["fused", "plain"])
-def test_drawn_rows_depend_on_their_own_numbers_alone(at_once, road, plainly, monkeypatch):
+@pytest.fixture(scope="module")
+def drawn_alone():
+    """A model, prompts, and what each gives alone with the numbers of its own line."""
     model, prompts = small(loud=0.7, dtype=torch.float64), PROMPTS * 3
+    numbers = torch.rand(len(prompts), 40, generator=seeded(3), dtype=torch.float64)
+    with torch.no_grad():
+        return model, prompts, [alone(model, *pair) for pair in zip(prompts, numbers)]
+
+
+@pytest.mark.parametrize("at_once, road", [(1, "fused"), (3, "fused"), (128, "fused"), (3, "plain"),
+                                           (128, "plain")])  # fmt: skip
+def test_drawn_rows_depend_on_their_own_numbers_alone(
+    at_once, road, drawn_alone, plainly, monkeypatch
+):
+    model, prompts, want = drawn_alone
     monkeypatch.setattr(rollout, "AT_ONCE", at_once)
     if road == "plain":
         plainly()
     got = sample(model, prompts, 40, temperature=0.8, eos_id=EOS, generator=seeded(3)).answers()
-    numbers = torch.rand(len(prompts), 40, generator=seeded(3), dtype=torch.float64)
-    with torch.no_grad():
-        want = [alone(model, ids, 40, 0.8, line) for ids, line in zip(prompts, numbers)]
     assert got == want
     assert len({len(row) for row in got}) > 4  # they end at many different places
     assert sum(row[-1] == EOS for row in got) > 4
@@ -210,7 +214,7 @@ def test_eos_at_once():
 
 
 def test_eos_never():
-    drawn = sample(small(), PROMPTS, 20, temperature=1.0, eos_id=46 + 1, generator=seeded())
+    drawn = sample(small(), PROMPTS, 20, temperature=1.0, eos_id=None, generator=seeded())
     assert not drawn.ended.any() and drawn.mask.sum(-1).tolist() == [20] * len(PROMPTS)
 
 
@@ -222,7 +226,7 @@ def test_one_token_for_one_prompt_of_one_id():
 
 def test_the_whole_context():
     model, prompt = small(max_seq_len=24), list(range(4))
-    drawn = sample(model, [prompt, [5]], 20, temperature=1.0, eos_id=47, generator=seeded())
+    drawn = sample(model, [prompt, [5]], 20, temperature=1.0, eos_id=None, generator=seeded())
     assert drawn.tokens.shape == (2, 24)
     with pytest.raises(ValueError, match="prompt 1 holds 5 ids and max_new_tokens=20.*=24. 19 new"):
         sample(model, [prompt, prompt + [1]], 20, temperature=1.0, eos_id=EOS)
@@ -235,6 +239,8 @@ def test_the_whole_context():
         (dict(prompts=[[1], []]), "prompt 1 holds no ids"),
         (dict(prompts=[[1], [47]]), "prompt 1 holds 47"),
         (dict(max_new_tokens=0), "max_new_tokens=0"),
+        (dict(eos_id=47), "eos_id=47 is no id of 0 to 46"),
+        (dict(eos_id=-1), "eos_id=-1"),
         (dict(temperature=0), "temperature=0"),
         (dict(temperature=-1.0), "temperature=-1.0"),
         (dict(temperature=float("nan")), "temperature=nan"),
@@ -294,7 +300,8 @@ def test_training_in_between_is_seen():
             weight.add_(torch.randn(weight.shape, generator=seeded(1)), alpha=0.1)
     after = sample(model, PROMPTS, 20, temperature=GREEDY, eos_id=EOS).answers()
     assert after != before
-    assert after == [alone(model, ids, 20) for ids in PROMPTS]
+    assert after == sample(copy.deepcopy(model), PROMPTS, 20, temperature=GREEDY,
+                           eos_id=EOS).answers()  # fmt: skip
 
 
 def test_a_learners_own_parts_are_used():
@@ -311,7 +318,7 @@ def test_a_learners_own_parts_are_used():
     assert got.answers() == sample(ours, PROMPTS, 20, temperature=GREEDY, eos_id=EOS).answers()
     calls.clear()
     torch.testing.assert_close(score(mine, got), score(ours, got), rtol=1e-4, atol=1e-5)
-    assert len(calls) == 7
+    assert len(calls) == 7 * len(PROMPTS[:: rollout.PORTION])
 
 
 def test_rows_that_have_ended_cost_nothing(monkeypatch):
@@ -338,9 +345,11 @@ def plain_score(model, drawn, temperature):
     return each.view(drawn.mask.shape) * drawn.mask
 
 
+@pytest.mark.parametrize("portion", [3, 16])
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("way", ["torch", "fused"])
-def test_score_and_its_gradients(way, tied):
+def test_score_and_its_gradients(way, tied, portion, monkeypatch):
+    monkeypatch.setattr(rollout, "PORTION", portion)
     model = small(loud=0.7, dtype=torch.float64, tie_embeddings=tied)
     drawn = sample(model, PROMPTS, 25, temperature=1.0, eos_id=EOS, generator=seeded(4))
     g = torch.randn(drawn.mask.shape, generator=seeded(1), dtype=torch.float64)
@@ -370,3 +379,20 @@ def test_what_stands_in_the_padding_changes_nothing():
     other = Rollout(drawn.tokens.masked_fill(empty, 5), drawn.prompt_lengths, drawn.mask,
                     drawn.ended)  # fmt: skip
     assert torch.equal(score(model, drawn), score(model, other))
+
+
+def test_half_precision_is_scored_in_float32():
+    """A reference model may be kept in 16 bits."""
+    model = small(loud=0.7)
+    drawn = sample(model, PROMPTS, 25, temperature=1.0, eos_id=EOS, generator=seeded(4))
+    with torch.no_grad():
+        half, whole = score(copy.deepcopy(model).bfloat16(), drawn), score(model, drawn)
+    assert half.dtype == torch.float32 and 0 < (half - whole).abs().max() < 1
+
+
+def test_another_way_is_refused():
+    drawn = sample(small(), [[7]], 1, eos_id=EOS, generator=seeded())
+    with pytest.raises(ValueError, match="matmul='slow' must be one of"):
+        score(small(), drawn, way="slow")
+    with pytest.raises(ValueError, match="temperature=0"):
+        score(small(), drawn, 0)

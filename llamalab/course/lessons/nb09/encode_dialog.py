@@ -88,8 +88,8 @@ def _encoded(
 
 
 @wrong(
-    "The space behind the answer is missing. Llama 2 has seen one before every </s>: 29871, the "
-    "bare space, comes before the 2."
+    "The space behind the answer is missing. In the released format a bare space, 29871 for Llama "
+    "2, stands before every </s>."
 )
 def no_space_behind(messages, encode, bos, eos):
     return _encoded(messages, encode, bos, eos, whole=lambda p, a: f"{p} {a.strip()}")

@@ -1,429 +1,231 @@
-"""Pictures for the lesson on chat tuning: who writes what in a dialogue, rows and who stands first
-in them, which wishes are granted, who refuses where, how long a manner is held, LoRA's two thin
-matrices, and a bar, a curve and samples that grow while a model is tuned."""
+"""Pictures for the lesson on chat: a turn with its tokens, tags and mask; the mask and its shift;
+examples packed into rows; the two dialogs of ghost attention."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from llamalab.course.figures import (
-    Choice,
-    Live,
-    Slider,
-    arrow,
-    blank,
-    box,
-    claim,
-    explorer,
-    figure,
-    label_lines,
-    note,
-    palette,
-)
+import torch
+
+from llamalab.course.figures import arrow, blank, box, figure, note, palette
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
-from llamalab.training import StepRecord
 
-ANSWER, PROMPT, TAG, SPECIAL = "#BFE3F2", "#EFECE4", "#FBFAF6", palette.LIT
-STORY, SHORT = palette.SKY, palette.VERMILLION
-WIDTH, HEIGHT, LOW, HIGH = 560, 200, 0.1, 20.0  # of the growing curve; losses on a log axis
-SHOWN = 330  # characters of a sample
+# What a token is: the frame and the paper of its box.
+KINDS = {
+    "end": (palette.INK, palette.GRID),
+    "tag": (palette.ORANGE, "#FBEBC4"),
+    "user": (palette.FAINT, palette.PAPER),
+    "answer": (palette.POLICY, "#D3E6F3"),
+}
+NAMES = {"end": "an id", "tag": "tag: text", "user": "the user's", "answer": "the model's"}
 
 
-# -- a dialogue is one text -------------------------------------------------------------------
+def kinds_of(pieces: Sequence[str], mask: Sequence[int]) -> list[str]:
+    """What each piece of one turn is: "end", "tag", "user", "answer". The tags are found by their
+    letters, at the two ends of the prompt."""
+    kinds = ["end" if piece in ("<s>", "</s>") else "answer" if counts else "user"
+             for piece, counts in zip(pieces, mask)]  # fmt: skip
+    prompt = [i for i, kind in enumerate(kinds) if kind == "user"]
+    for places, letters in ((prompt, "[INST]"), (prompt[::-1], "[/INST]")):
+        held = ""
+        for i in places:
+            if letters in held.replace("▁", ""):
+                break
+            shown = _letter(pieces[i])
+            held = held + shown if places is prompt else shown + held
+            kinds[i] = "tag"
+        if places is not prompt and not held.startswith("▁"):
+            alone = next((i for i in places if kinds[i] == "user"), None)
+            if alone is not None and pieces[alone] == "▁":  # the space before the tag
+                kinds[alone] = "tag"
+    return kinds
 
 
-def turns(pieces: Sequence[tuple[str, str]], learned: Sequence[bool]) -> Figure:
-    """A dialogue piece by piece: (piece, who wrote it: "tag", "user", "model" or "special"), and a
-    mark beneath each piece that is learned."""
-    fills = {"tag": TAG, "user": PROMPT, "model": ANSWER, "special": SPECIAL}
-    counted = sum(learned)
+def _letter(piece: str) -> str:
+    """A byte piece as the letter that it is."""
+    is_byte = piece.startswith("<0x") and len(piece) == 6
+    return chr(int(piece[3:5], 16)) if is_byte else piece
+
+
+def chat_turn(
+    pieces: Sequence[str], ids: Sequence[int], mask: Sequence[int], a_line: int = 13
+) -> Figure:
+    """One turn, token by token: the piece, its id, and whether it is learned."""
+    if not len(pieces) == len(ids) == len(mask):
+        raise ValueError(f"{len(pieces)} pieces, {len(ids)} ids and {len(mask)} marks")
+    kinds, count = kinds_of(pieces, mask), sum(mask)
+    shown = [_letter(piece) if _letter(piece).isprintable() else piece for piece in pieces]
     caption = (
-        f"A dialogue is one text. Of its {len(pieces)} pieces the model is to learn the {counted} "
-        "that it has to write itself: its answer, and the sign that it is done."
+        f"Of the {len(ids)} tokens of this turn, {count} are learned: the answer, the space behind "
+        "it, and </s>, without which nothing would ever end."
     )
-    told = " ".join(piece for piece, _ in pieces)
-    said = " ".join(piece for (piece, _), count in zip(pieces, learned) if count)
-    alt = f"The pieces {told} in a row. Marked as learned: {said}."
-    widths = [0.42 + 0.15 * len(piece) for piece, _ in pieces]
-    half = next(i for i, (piece, _) in enumerate(pieces) if i and piece == "<s>")
-    lines = (range(half), range(half, len(pieces)))
-    length = max(sum(widths[i] for i in line) for line in lines)
-    with figure(caption, alt=alt, width=8.6, height=2.7) as fig:
+    alt = "A chat turn as a row of tokens. " + " ".join(
+        f"{piece} ({kind}{', learned' * bool(counts)})"
+        for piece, kind, counts in zip(shown, kinds, mask)
+    )
+    lines = -(-len(ids) // a_line)
+    with figure(caption, alt=alt, width=8.8, height=1.55 * lines + 0.1) as fig:
         axes = fig.axes
-        blank(axes, length + 0.4, 4.6)
-        for line, y in zip(lines, (3.5, 1.5)):
-            x = 0.2
-            for i in line:
-                piece, who = pieces[i]
-                box(axes, x + widths[i] / 2, y, piece, fill=fills[who], size=9, mono=True, pad=0.34)
-                if learned[i]:
-                    axes.plot([x + 0.12, x + widths[i] - 0.12], [y - 0.62] * 2,
-                              color=palette.POLICY, linewidth=4)  # fmt: skip
-                x += widths[i]
-        note(axes, 0.2, 4.4, "a turn with its answer: read in one go, with its own <s> and </s>",
-             ha="left")  # fmt: skip
-        note(axes, 0.2, 2.4, "the turn that is to be answered: no </s>, the model goes on here",
-             ha="left")  # fmt: skip
-        note(axes, 0.2, 0.35, "grey: the user's words    blue: the model's    thick line: learned",
-             ha="left", colour=palette.INK)  # fmt: skip
+        blank(axes, a_line + 1, 1.8 * lines + 0.05)
+        for i, (piece, kind, counts) in enumerate(zip(shown, kinds, mask)):
+            line, place = divmod(i, a_line)
+            x, y = place + 1.5, 1.8 * (lines - line) - 0.7
+            frame, paper = KINDS[kind]
+            box(axes, x, y, piece, frame, fill=paper, size=10, mono=True, pad=0.3)
+            note(axes, x, y - 0.45, f"{ids[i]}", size=8)
+            learned = palette.POLICY if counts else palette.FAINT
+            note(axes, x, y - 0.78, "1" if counts else "0", colour=learned, size=10,
+                 weight="bold" if counts else "normal")  # fmt: skip
+            if counts:
+                axes.plot([x - 0.4, x + 0.4], [y - 0.98] * 2, color=palette.POLICY, linewidth=3)
+        for line in range(lines):
+            y = 1.8 * (lines - line) - 0.7
+            for below, name in ((0.45, "id"), (0.78, "learned")):
+                note(axes, 0.1, y - below, name, ha="left", colour=palette.INK, size=9)
+            _names(axes, kinds[line * a_line : (line + 1) * a_line], y + 0.52)
     return fig
 
 
-# -- rows -------------------------------------------------------------------------------------
+def _names(axes, kinds: Sequence[str], y: float) -> None:
+    """Over each run of one kind, what it is."""
+    start = 0
+    for i in range(1, len(kinds) + 1):
+        if i == len(kinds) or kinds[i] != kinds[start]:
+            name, colour = NAMES[kinds[start]], palette.for_words(KINDS[kinds[start]][0])
+            note(axes, 1 + (start + i) / 2, y, name, colour=colour, size=9)
+            start = i
 
 
-def packed_rows(rows: Sequence[Sequence[tuple[int, bool]]], room: int) -> Figure:
-    """Rows of dialogues, each (its length, whether it is a short one: a refusal)."""
-    first = sum(row[0][1] for row in rows)
-    behind = [short for row in rows for _, short in row[1:]]
+def mask_and_shift(pieces: Sequence[str], mask: Sequence[int]) -> Figure:
+    """Inputs above, targets below, an arrow for each prediction: thick where it is counted."""
+    if len(pieces) != len(mask) or len(pieces) < 2:
+        raise ValueError(f"{len(pieces)} pieces and {len(mask)} marks: one each, and two at least")
+    shown = [_letter(piece) if _letter(piece).isprintable() else piece for piece in pieces]
+    first = mask.index(1) if 1 in mask else 0
     caption = (
-        f"Packed first-fit: {sum(behind)} of the {len(behind)} dialogues that stand behind another "
-        f"are refusals, and {first} of the {len(rows)} that stand at the start of a row."
+        f"The mask belongs to the targets: the first answer token, {shown[first]}, is predicted "
+        f"from {shown[first - 1]}, which is not learned itself."
+    )
+    alt = "Inputs above, targets below, each one further. Counted: " + ", ".join(
+        f"{shown[i - 1]} to {shown[i]}" for i in range(1, len(mask)) if mask[i]
+    )
+    width = len(pieces)
+    with figure(caption, alt=alt, width=8.8, height=2.3) as fig:
+        axes = fig.axes
+        blank(axes, width + 1, 3.0)
+        note(axes, 0.1, 2.4, "inputs", ha="left", colour=palette.INK)
+        note(axes, 0.1, 0.6, "targets", ha="left", colour=palette.INK)
+        for i in range(width - 1):
+            x, counts = i + 1.6, bool(mask[i + 1])
+            colour = palette.POLICY if counts else palette.GRID
+            arrow(axes, (x, 2.05), (x, 0.98), colour, width=2.4 if counts else 1.0)
+            for y, j in ((2.4, i), (0.6, i + 1)):
+                frame, paper = KINDS["answer" if mask[j] else "user"]
+                box(axes, x, y, shown[j], frame, fill=paper, size=9, mono=True, pad=0.25)
+    return fig
+
+
+def packing(rows: torch.Tensor, masks: torch.Tensor, starts: Sequence[Sequence[int]]) -> Figure:
+    """rows, masks (R, T + 1) as `pack_examples` gives them; starts[r] is where each example of row
+    r begins, and last where its filling does. Above, the same examples a row each."""
+    lengths = [b - a for row in starts for a, b in zip(row, row[1:])]
+    width, held = rows.shape[1], sum(lengths)
+    alone, packed = (held / (n * width) for n in (len(lengths), len(rows)))
+    caption = (
+        f"Packed, {len(lengths)} examples take {len(rows)} rows in place of {len(lengths)}: "
+        f"{packed:.0%} of all places hold text, and not {alone:.0%}."
     )
     alt = (
-        f"{len(rows)} rows of {room} places. Stories fill most of nearly every row; refusals fill "
-        f"the gaps behind them, or stand together in a row. {first} rows begin with a refusal."
+        f"Rows of {width} places. Left, an example a row: {', '.join(map(str, lengths))} tokens, "
+        f"the rest is filling. Right, the same examples packed whole: "
+        + "; ".join(
+            " + ".join(str(b - a) for a, b in zip(row, row[1:])) + f", {width - row[-1]} free"
+            for row in starts
+        )
+        + ". Answers, which are learned, are dark."
     )
-    with figure(caption, alt=alt, width=7.4, height=4.4) as fig:
-        axes, after = fig.axes, None
-        for y, row in enumerate(rows):
-            x = 0
-            for length, short in row:
-                axes.barh(y, length, 0.78, left=x, color=SHORT if short else STORY,
-                          edgecolor=palette.PAPER, linewidth=0.8)  # fmt: skip
-                if short and x and not row[0][1]:
-                    after = (x + length / 2, y)
-                x += length
-        axes.axvline(0, color=palette.INK, linewidth=2.4)
-        axes.invert_yaxis()
-        axes.set(xlim=(-2, room), xlabel="places in a row", ylabel="rows", yticks=[])
-        axes.grid(axis="y", visible=False)
-        there = len(rows) - 1
-        if after:
-            claim(axes, "a refusal is learned here", at=after, to=(0.5 * room, 0.3 * there))
-        claim(axes, "and asked for here", at=(0, 0.62 * there), to=(0.28 * room, 0.7 * there))
-        label_lines(axes, [(room, 0.1 * there, "a story", STORY),
-                           (room, 0.2 * there, "a refusal", SHORT)], gap=0.09)  # fmt: skip
+    examples = [(r, a, b) for r, row in enumerate(starts) for a, b in zip(row, row[1:])]
+    with figure(caption, alt=alt, width=8.8, height=0.42 * len(lengths) + 0.9, columns=2) as fig:
+        for axes, name in zip(fig.axes, ("an example a row", "packed")):
+            blank(axes, width, len(lengths) + 1)
+            note(axes, width / 2, len(lengths) + 0.6, name, colour=palette.INK, size=10)
+        for number, (r, a, b) in enumerate(examples):
+            for axes, row, shift in ((fig.axes[0], number, -a), (fig.axes[1], r, 0)):
+                y = len(lengths) - row - 0.5
+                for i in range(a, b):
+                    learned = bool(masks[r, i])
+                    _cell(axes, i + shift, y, palette.POLICY if learned else "#C9C4B5")
+                note(axes, a + shift + 0.5, y, f"{number + 1}", colour=palette.INK, size=8)
+                axes.plot([b + shift] * 2, [y - 0.4, y + 0.4], color=palette.INK, linewidth=1.6)
+                if axes is fig.axes[0] or (
+                    number + 1 == len(examples) or examples[number + 1][0] != r
+                ):
+                    for i in range(b + shift, width):
+                        _cell(axes, i, y, palette.PAPER)
     return fig
 
 
-def first_fit(lengths: Sequence[int], room: int, order: str) -> list[list[int]]:
-    """Which dialogues share a row: their numbers, row by row."""
-    if order == "alone":
-        return [[i] for i in range(len(lengths))]
-    numbers = list(range(len(lengths)))
-    if order == "longest first":
-        numbers.sort(key=lambda i: -lengths[i])
-    rows: list[list[int]] = []
-    free: list[int] = []
-    for i in numbers:
-        place = next((n for n, left in enumerate(free) if left >= lengths[i]), None)
-        if place is None:
-            rows.append([i])
-            free.append(room - lengths[i])
-        else:
-            rows[place].append(i)
-            free[place] -= lengths[i]
-    return rows
+def _cell(axes, x: float, y: float, colour: str) -> None:
+    axes.add_patch(_rectangle(x + 0.05, y - 0.36, colour))
 
 
-def share_first(
-    lengths: Sequence[int], short: Sequence[bool], room: int, order: str
-) -> tuple[float, float, float]:
-    """The share of short and of long dialogues that stand first in a row; the share of padding."""
-    kept = [i for i, length in enumerate(lengths) if length <= room]
-    rows = first_fit([lengths[i] for i in kept], room, order)
-    first = {kept[row[0]] for row in rows}
-    shares = []
-    for kind in (True, False):
-        which = [i for i in kept if short[i] == kind]
-        shares.append(sum(i in first for i in which) / max(1, len(which)))
-    longest = max(lengths[i] for i in kept) if order == "alone" else room
-    padding = 1 - sum(lengths[i] for i in kept) / (len(rows) * longest)
-    return shares[0], shares[1], padding
-
-
-def rows_words(lengths: Sequence[int], short: Sequence[bool], room: int, order: str) -> str:
-    """What the explorer says of one setting."""
-    few, many, padding = share_first(lengths, short, room, order)
-    return (
-        f"rows of {room:,}, {order}: at the start of a row stand {few:.0%} of the refusals and "
-        f"{many:.0%} of the others; {padding:.0%} of the places are padding"
-    )
-
-
-def rows_figure(lengths: Sequence[int], short: Sequence[bool], room: int, order: str) -> Figure:
-    """Shares of the two kinds that stand first, and of padding."""
-    few, many, padding = share_first(lengths, short, room, order)
-    caption = "Where a kind of dialogue stands is decided by its length, unless each stands alone."
-    alt = f"Bars: {rows_words(lengths, short, room, order)}."
-    with figure(caption, alt=alt, width=6.6, height=2.3) as fig:
-        axes = fig.axes
-        named = (("refusals that stand first", few, SHORT), ("others that stand first", many,
-                 STORY), ("padding", padding, palette.FAINT))  # fmt: skip
-        for y, (_, share, colour) in enumerate(named):
-            axes.barh(y, share, 0.62, color=colour, hatch="///" if colour == SHORT else "",
-                      edgecolor=palette.PAPER)  # fmt: skip
-            axes.annotate(f"{share:.0%}", (share, y), (5, 0), textcoords="offset points",
-                          va="center", fontsize=9)  # fmt: skip
-        axes.set_yticks(range(3), [name for name, _, _ in named])
-        axes.invert_yaxis()
-        axes.set(xlim=(0, 1.12), xlabel="share")
-        axes.xaxis.set_major_formatter(lambda value, place: f"{value:.0%}")
-        axes.grid(axis="y", visible=False)
-    return fig
-
-
-def rows_explorer(lengths: Sequence[int], short: Sequence[bool], room: int = 257) -> Live:
-    """Choose how long a row is and how it is filled. The widget has `.room`, `.order`, `.words`."""
-    return explorer(
-        [
-            Slider("room", room, values=(257, 513, 1025, 2049, 4097), label="places in a row"),
-            Choice("order", "first fit", ("first fit", "longest first", "alone")),
-        ],
-        picture=lambda room, order: rows_figure(lengths, short, room, order),
-        words=lambda room, order: rows_words(lengths, short, room, order),
-    )
-
-
-def refused(runs: Sequence[Mapping]) -> Figure:
-    """The probability of a refusal after an unkind request, at the start of a text and behind
-    another dialogue: a dot a seed, packed beside alone."""
-    places = ("unkind at the start", "unkind behind another")
-    seen = {way: [run["seen"][-1] for run in runs if run["way"] == way] for way in
-            ("packed", "alone")}  # fmt: skip
-    means = {way: [_mean([s[place] for s in found]) for place in places]
-             for way, found in seen.items()}  # fmt: skip
-    caption = "Packed, the model refuses behind another dialogue, and not where it is asked."
-    alt = "Probability of a refusal after an unkind request. " + "; ".join(
-        f"{way}: {there[0]:.2f} at the start, {there[1]:.2f} behind another dialogue"
-        for way, there in means.items()
-    )
-    with figure(caption, alt=alt + ".", width=6.8, height=3.1) as fig:
-        axes, ends = fig.axes, []
-        for (way, found), colour, style in zip(seen.items(), (SHORT, palette.BLUE), ("--", "-")):
-            for one in found:
-                axes.plot([0, 1], [one[place] for place in places], "o", color=colour, alpha=0.6)
-            axes.plot([0, 1], means[way], style, color=colour)
-            name = "packed" if way == "packed" else "each alone"
-            ends.append((1, means[way][1], name, colour))
-        axes.set(xlim=(-0.15, 1.02), ylim=(-0.04, 1.04), ylabel="probability of a refusal")
-        axes.set_xticks([0, 1], ["at the start of a text", "behind another dialogue"])
-        label_lines(axes, ends, gap=0.1)
-    return fig
-
-
-# -- what was asked for -----------------------------------------------------------------------
-
-WISH_COLOURS = {"hero": palette.BLUE, "thing": palette.GREEN, "place": palette.VERMILLION}
-
-
-def wishes(runs: Sequence[Mapping], before: Mapping[str, float]) -> Figure:
-    """The probability of what a request names, against steps: a panel a weight, a line a wish (the
-    mean of the seeds, each seed a dot). `before`: of the base."""
-    weights = sorted({run["weight"] for run in runs})
-    ends = {w: {wish: _mean([run["seen"][-1][wish] for run in runs if run["weight"] == w])
-                for wish in WISH_COLOURS} for w in weights}  # fmt: skip
-    caption = (
-        "Same dialogues, same steps. What a story says again and again is soon copied from the "
-        "request; the place, which it says once, waits for its weight."
-    )
-    alt = "Probability of the requested word at its first mention, after tuning. " + "; ".join(
-        f"weight {w:g}: " + ", ".join(f"{wish} {p:.2f}" for wish, p in found.items())
-        for w, found in ends.items()
-    )
-    size = dict(width=8.4, height=3.4, columns=len(weights))
-    with figure(caption, alt=alt + ".", **size) as fig:
-        panels = [fig.axes] if len(weights) == 1 else fig.axes
-        for axes, w in zip(panels, weights):
-            mine = [run for run in runs if run["weight"] == w]
-            steps, named = [0, *mine[0]["steps"]], []
-            for wish, style in zip(WISH_COLOURS, ("-", "--", "-")):
-                colour = WISH_COLOURS[wish]
-                for run in mine:
-                    seen = [before[wish], *(s[wish] for s in run["seen"])]
-                    axes.plot(steps, seen, "o", color=colour, alpha=0.5, markersize=4)
-                line = [before[wish], *(_mean([run["seen"][i][wish] for run in mine])
-                                        for i in range(len(mine[0]["steps"])))]  # fmt: skip
-                axes.plot(steps, line, style, color=colour, marker="s" if wish == "place" else "")
-                named.append((steps[-1], line[-1], wish, colour))
-            axes.axhline(1 / 16, color=palette.INK, linestyle=":", linewidth=1)
-            axes.set(ylim=(0, 1.04), xlabel="step", title=f"weight {w:g} on what was asked")
-            label_lines(axes, named, gap=0.08)
-        panels[0].set_ylabel("probability of the word")
-        claim(panels[0], "one of 16 places, guessed", at=(steps[-1] * 0.5, 1 / 16),
-              to=(steps[-1] * 0.5, 0.24))  # fmt: skip
-    return fig
-
-
-# -- a manner that is held --------------------------------------------------------------------
-
-
-def held(runs: Sequence[Mapping]) -> Figure:
-    """The share of answers that begin with the name, turn by turn."""
-    named = {"with": "with ghost attention", "without": "without"}
-    means = {}
-    for way in named:
-        seen = [run["seen"][-1] for run in runs if run["way"] == way]
-        means[way] = [_mean(list(shares)) for shares in zip(*seen)]
-    caption = "A wish that was spoken once is held where holding it was learned."
-    alt = "Share of answers that begin with the name, by turn. " + "; ".join(
-        f"{named[way]}: " + ", ".join(f"{share:.0%}" for share in shares)
-        for way, shares in means.items()
-    )
-    with figure(caption, alt=alt + ".", width=6.6, height=3.0) as fig:
-        axes, ends = fig.axes, []
-        for (way, shares), colour, style in zip(
-            means.items(), (palette.POLICY, SHORT), ("-", "--")
-        ):
-            turns_ = list(range(1, len(shares) + 1))
-            axes.plot(turns_, shares, style, color=colour, marker="o")
-            ends.append((turns_[-1], shares[-1], named[way], colour))
-        axes.set(ylim=(-0.04, 1.06), xlabel="turn", ylabel="answers that begin with the name")
-        axes.set_xticks(turns_)
-        axes.yaxis.set_major_formatter(lambda value, place: f"{value:.0%}")
-        label_lines(axes, ends, gap=0.09)
-    return fig
-
-
-# -- LoRA -------------------------------------------------------------------------------------
-
-
-def thin_road(outputs: int, inputs: int, rank: int) -> Figure:
-    """y = W x + (alpha / r) B A x, as matrices drawn to scale."""
-    full, thin = outputs * inputs, rank * (outputs + inputs)
-    caption = (
-        f"Beside the frozen matrix, a road that is {rank} numbers wide: {thin:,} weights to learn "
-        f"instead of {full:,}."
-    )
-    alt = (
-        f"x goes two ways: through W, {outputs} by {inputs} and frozen, and through A, {rank} by "
-        f"{inputs}, then B, {outputs} by {rank}, times alpha over rank. The two are added."
-    )
-    with figure(caption, alt=alt, width=7.2, height=3.3) as fig:
-        axes = fig.axes
-        blank(axes, 12, 6)
-        box(axes, 0.7, 3, f"x\n{inputs}", palette.RESIDUAL)
-        _matrix(axes, 5.2, 4.3, 2.6, 2.6, "W, frozen", f"{outputs} × {inputs}", palette.FAINT)
-        _matrix(axes, 3.5, 1.1, 2.4, 0.36, "A", f"{rank} × {inputs}", palette.POLICY)
-        _matrix(axes, 7.1, 1.1, 0.36, 1.7, "B", f"{outputs} × {rank}", palette.POLICY)
-        box(axes, 9.0, 1.1, "× α / r", palette.POLICY)
-        box(axes, 10.4, 3, "+", palette.RESIDUAL)
-        note(axes, 11.5, 3, f"y\n{outputs}", colour=palette.INK, size=10)
-        arrow(axes, (1.1, 3.3), (3.8, 4.3))
-        arrow(axes, (1.1, 2.7), (2.2, 1.2), palette.POLICY)
-        arrow(axes, (4.8, 1.1), (6.8, 1.1), palette.POLICY)
-        note(axes, 5.8, 0.7, f"{rank} numbers", colour=palette.POLICY)
-        arrow(axes, (7.4, 1.1), (8.3, 1.1), palette.POLICY)
-        arrow(axes, (9.3, 1.6), (10.2, 2.6), palette.POLICY)
-        arrow(axes, (6.6, 4.3), (10.1, 3.3))
-        arrow(axes, (10.7, 3), (11.2, 3))
-    return fig
-
-
-def _matrix(axes, x, y, width, height, name: str, size: str, colour: str) -> None:
+def _rectangle(x: float, y: float, colour: str):
     from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle((x - width / 2, y - height / 2), width, height, fill=True,
-                             facecolor=PROMPT if colour == palette.FAINT else ANSWER,
-                             edgecolor=colour, linewidth=1.6))  # fmt: skip
-    inside = height > 2
-    note(axes, x, y if inside else y + height / 2 + 0.32, f"{name}   {size}" if not inside
-         else f"{name}\n{size}", colour=palette.INK, size=9)  # fmt: skip
+    return Rectangle((x, y), 0.9, 0.72, facecolor=colour, edgecolor=palette.GRID, linewidth=0.6)
 
 
-# -- a bar, a curve and samples that grow -----------------------------------------------------
+class TwoDialogs:
+    """The dialog that is sampled and the one that is trained on, side by side."""
+
+    def __init__(self, sampled: Sequence[dict], kept: Sequence[dict], counts: Sequence[int],
+                 instruction: str):  # fmt: skip
+        if not len(sampled) == len(kept) == len(counts):
+            raise ValueError(f"{len(sampled)}, {len(kept)} messages and {len(counts)} counts")
+        self._rows = list(zip(sampled, kept, counts))
+        self._instruction = instruction
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{one['role']:>9}  {one['content']}  |  {other['content']}{'  learned' * counts}"
+            for one, other, counts in self._rows
+        )
+
+    def _repr_html_(self) -> Html:
+        def message(content: str, learned: bool, role: str) -> Html:
+            before, found, behind = content.partition(self._instruction)
+            lit = f"background:{palette.LIT};border-radius:3px;padding:0 .2em"
+            edge = KINDS["answer"][0] if role == "assistant" else palette.FAINT
+            thick = 6 if learned else 2
+            style = f"border-left:{thick}px solid {edge};padding:.15em .6em;color:{palette.INK}"
+            mark = tag("b", " learned", style=f"color:{palette.for_words(palette.POLICY)}")
+            return tag("td", before, tag("span", found, style=lit) if found else "", behind,
+                       mark if learned else "",
+                       style=style + ";text-align:left;width:50%")  # fmt: skip
+
+        head = tag("tr", tag("th", "while it is sampled", style="text-align:left"),
+                   tag("th", "what is trained on", style="text-align:left"))  # fmt: skip
+        rows = [
+            tag(
+                "tr",
+                message(a["content"], False, a["role"]),
+                message(b["content"], bool(n), b["role"]),
+            )
+            for a, b, n in self._rows
+        ]
+        card = f"background:{palette.PAPER};color:{palette.INK};border-radius:6px;padding:6px"
+        below = "While the answers are sampled the order stands in every message; afterwards only "
+        below += "in the first, and nothing but the last answer is learned."
+        return tag(
+            "figure",
+            tag("table", tag("thead", head), tag("tbody", *rows),
+                style=card + ";border-collapse:separate;border-spacing:4px;width:100%"),
+            tag("figcaption", below, style="opacity:.85;margin-top:.3em"),
+            style="margin:.5em 0;max-width:46em",
+        )  # fmt: skip
 
 
-class Monitor(Live):
-    """What a tuning looks like from outside: a bar, the loss on a logarithmic axis, and samples.
-    `add(record)` at every step, `sample(step, text)` now and then. Without a front end nothing is
-    drawn, and nothing is left behind in the stored output."""
-
-    def __init__(self, steps: int):
-        self.steps, self.losses, self.samples = steps, [], []
-        says = "A bar, the loss and the model's answers grow here while the next cell runs."
-        super().__init__(tag("div", says), says, self._build)
-
-    def _build(self):
-        import ipywidgets
-
-        self.bar = ipywidgets.IntProgress(0, 0, self.steps, description="step 0")
-        self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
-        self._draw()
-        box = ipywidgets.VBox([self.bar, self.picture, self.words])
-        box.bar, box.picture, box.words = self.bar, self.picture, self.words
-        return box
-
-    def add(self, record: StepRecord) -> None:
-        """One more step."""
-        self.losses.append((record.step, record.loss))
-        self._draw()
-
-    def sample(self, step: int, text: str) -> None:
-        """What the model answers after so many steps."""
-        self.samples.append((step, text))
-        self._draw()
-
-    def _draw(self) -> None:
-        if hasattr(self, "picture"):
-            step = self.losses[-1][0] if self.losses else 0
-            self.bar.value, self.bar.description = step, f"step {step}"
-            self.picture.value = growing_curve(self.losses, self.steps)
-            self.words.value = tag(
-                "div",
-                *(tag("p", tag("b", f"step {at}"), f" {_short(text)}", style="margin:.3em 0")
-                  for at, text in self.samples),
-                style="max-width:46em",
-            )  # fmt: skip
-
-
-def growing_curve(losses: Sequence[tuple[int, float]], steps: int) -> Html:
-    """The losses so far as a small SVG, on a logarithmic axis."""
-
-    def height(loss: float) -> float:
-        share = math.log(min(max(loss, LOW), HIGH) / LOW) / math.log(HIGH / LOW)
-        return HEIGHT * (1 - share)
-
-    line = " ".join(
-        f"{40 + (WIDTH - 50) * step / steps:.1f},{height(loss):.1f}" for step, loss in losses
-    )
-    now = f"step {losses[-1][0]} of {steps}, loss {losses[-1][1]:.2f}" if losses else "step 0"
-    marks = []
-    for loss in (10, 1, 0.1):
-        y = f"{height(loss):.1f}"
-        marks += [tag("line", x1=40, x2=WIDTH - 10, y1=y, y2=y, stroke=palette.GRID),
-                  tag("text", f"{loss:g}", x=8, y=y, font_size=12, fill=palette.FAINT)]  # fmt: skip
-    return tag(
-        "svg",
-        *marks,
-        tag("text", now, x=44, y=HEIGHT + 15, font_size=12, fill=palette.INK),
-        tag("polyline", points=line, fill="none", stroke=palette.LOSS, stroke_width=2),
-        viewBox=f"0 -6 {WIDTH} {HEIGHT + 28}", role="img", aria_label=f"Loss against step: {now}",
-        style=f"max-width:46em;background:{palette.PAPER};border-radius:6px",
-    )  # fmt: skip
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + " …"
-
-
-def loss_curve(records: Sequence[StepRecord], caption: str) -> Figure:
-    """The loss of every step on a logarithmic axis, and the mean of the last ten."""
-    steps, raw = [r.step for r in records], [r.loss for r in records]
-    smooth = [_mean(raw[max(0, i - 9) : i + 1]) for i in range(len(raw))]
-    alt = f"Loss against step: from {raw[0]:.1f} to {smooth[-1]:.2f} after {steps[-1]} steps."
-    with figure(caption, alt=alt, width=6.8, height=3.1) as fig:
-        axes = fig.axes
-        axes.plot(steps, raw, color=palette.SKY, linewidth=0.8)
-        axes.plot(steps, smooth, color=palette.LOSS)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
-        axes.yaxis.set_minor_formatter(lambda value, place: "")
-        axes.set(xlabel="step", ylabel="loss on answers (nats a token)")
-        label_lines(axes, [(steps[-1], smooth[-1], "mean of\n10 steps", palette.LOSS)])
-    return fig
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def two_dialogs(
+    sampled: Sequence[dict], kept: Sequence[dict], counts: Sequence[int], instruction: str
+) -> TwoDialogs:
+    """Show ghost attention's two dialogs, the instruction lit wherever it stands."""
+    return TwoDialogs(sampled, kept, counts, instruction)
