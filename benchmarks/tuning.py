@@ -114,12 +114,12 @@ def ghost(tokenizer, steps: int, seeds: Sequence[int]) -> Iterator[dict]:
         once.append(encode_dialog(tokenizer, messages[:3]))
         whole.append(encode_dialog(tokenizer, messages, last_turn_only=True))
     examples = {"without": plain + once, "with": plain + whole}
+
+    def look(model) -> list[float]:
+        return trials.held(model, tokenizer, count=16)
+
     for seed, way in product(seeds, examples):
-        found = tune(
-            examples[way], lambda model: trials.held(model, tokenizer, count=16), seed=seed, steps=steps,
-            rows=8,
-        )  # fmt: skip
-        yield {"way": way} | found
+        yield {"way": way} | tune(examples[way], look, seed=seed, steps=steps, rows=8)
 
 
 PARTS = {"weight": (weight, 60), "rows": (rows, 60), "ghost": (ghost, 40)}  # and their steps

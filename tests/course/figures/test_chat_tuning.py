@@ -5,8 +5,8 @@ import torch
 
 from llamalab import load
 from llamalab.course.figures.html import plain
-from llamalab.course.lessons.nb09 import figures as draw
 from llamalab.course.lessons.nb09 import trials
+from llamalab.course.lessons.nb09 import tuning_figures as draw
 from llamalab.training import StepRecord
 
 LENGTHS, SHORT = (200, 180, 70, 70, 190, 60), (False, False, True, True, False, True)
@@ -47,12 +47,6 @@ def test_rows_are_drawn_as_long_as_they_are():
     )
 
 
-def test_a_dialogue_is_marked_where_it_is_learned():
-    pieces = [("<s>", "special"), ("▁Hi", "user"), ("▁Yes", "model"), ("</s>", "special")]
-    fig = draw.turns([*pieces, ("<s>", "special")], [False, False, True, True, False])
-    assert len(fig.axes.lines) == 2 and "the 2 that it has to write" in fig.caption
-
-
 def test_measured_figures_draw_their_means():
     seen = {"hero": 0.9, "thing": 0.8, "place": 0.1}
     runs = [
@@ -80,10 +74,6 @@ def test_the_monitor_has_a_bar_a_curve_and_samples():
     assert plain(widget.words.value) == "step 2 Once upon <s> a time"
     alt = draw.loss_curve([record(1, 9.0), record(2, 1.0)], "It falls.").alt
     assert alt == "Loss against step: from 9.0 to 5.00 after 2 steps."
-
-
-def test_the_thin_road_is_counted():
-    assert "3,072 weights to learn instead of 36,864" in draw.thin_road(192, 192, 8).caption
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
-"""Pictures for the lesson on chat tuning: who writes what in a dialogue, rows and who stands first
-in them, which wishes are granted, who refuses where, how long a manner is held, LoRA's two thin
-matrices, and a bar, a curve and samples that grow while a model is tuned."""
+"""Pictures of tuning: rows and who stands first in them, which wishes are granted, who refuses
+where, how long a manner is held, and a bar, a curve and samples that grow while a model learns."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,64 +8,19 @@ from llamalab.course.figures import (
     Choice,
     Live,
     Slider,
-    arrow,
-    blank,
-    box,
     claim,
     explorer,
     figure,
     label_lines,
-    note,
     palette,
 )
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.training import StepRecord
 
-ANSWER, PROMPT, TAG, SPECIAL = "#BFE3F2", "#EFECE4", "#FBFAF6", palette.LIT
 STORY, SHORT = palette.SKY, palette.VERMILLION
 WIDTH, HEIGHT, LOW, HIGH = 560, 200, 0.1, 20.0  # of the growing curve; losses on a log axis
 SHOWN = 330  # characters of a sample
-
-
-# -- a dialogue is one text -------------------------------------------------------------------
-
-
-def turns(pieces: Sequence[tuple[str, str]], learned: Sequence[bool]) -> Figure:
-    """A dialogue piece by piece: (piece, who wrote it: "tag", "user", "model" or "special"), and a
-    mark beneath each piece that is learned."""
-    fills = {"tag": TAG, "user": PROMPT, "model": ANSWER, "special": SPECIAL}
-    counted = sum(learned)
-    caption = (
-        f"A dialogue is one text. Of its {len(pieces)} pieces the model is to learn the {counted} "
-        "that it has to write itself: its answer, and the sign that it is done."
-    )
-    told = " ".join(piece for piece, _ in pieces)
-    said = " ".join(piece for (piece, _), count in zip(pieces, learned) if count)
-    alt = f"The pieces {told} in a row. Marked as learned: {said}."
-    widths = [0.42 + 0.15 * len(piece) for piece, _ in pieces]
-    half = next(i for i, (piece, _) in enumerate(pieces) if i and piece == "<s>")
-    lines = (range(half), range(half, len(pieces)))
-    length = max(sum(widths[i] for i in line) for line in lines)
-    with figure(caption, alt=alt, width=8.6, height=2.7) as fig:
-        axes = fig.axes
-        blank(axes, length + 0.4, 4.6)
-        for line, y in zip(lines, (3.5, 1.5)):
-            x = 0.2
-            for i in line:
-                piece, who = pieces[i]
-                box(axes, x + widths[i] / 2, y, piece, fill=fills[who], size=9, mono=True, pad=0.34)
-                if learned[i]:
-                    axes.plot([x + 0.12, x + widths[i] - 0.12], [y - 0.62] * 2,
-                              color=palette.POLICY, linewidth=4)  # fmt: skip
-                x += widths[i]
-        note(axes, 0.2, 4.4, "a turn with its answer: read in one go, with its own <s> and </s>",
-             ha="left")  # fmt: skip
-        note(axes, 0.2, 2.4, "the turn that is to be answered: no </s>, the model goes on here",
-             ha="left")  # fmt: skip
-        note(axes, 0.2, 0.35, "grey: the user's words    blue: the model's    thick line: learned",
-             ha="left", colour=palette.INK)  # fmt: skip
-    return fig
 
 
 # -- rows -------------------------------------------------------------------------------------
@@ -284,52 +238,6 @@ def held(runs: Sequence[Mapping]) -> Figure:
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:.0%}")
         label_lines(axes, ends, gap=0.09)
     return fig
-
-
-# -- LoRA -------------------------------------------------------------------------------------
-
-
-def thin_road(outputs: int, inputs: int, rank: int) -> Figure:
-    """y = W x + (alpha / r) B A x, as matrices drawn to scale."""
-    full, thin = outputs * inputs, rank * (outputs + inputs)
-    caption = (
-        f"Beside the frozen matrix, a road that is {rank} numbers wide: {thin:,} weights to learn "
-        f"instead of {full:,}."
-    )
-    alt = (
-        f"x goes two ways: through W, {outputs} by {inputs} and frozen, and through A, {rank} by "
-        f"{inputs}, then B, {outputs} by {rank}, times alpha over rank. The two are added."
-    )
-    with figure(caption, alt=alt, width=7.2, height=3.3) as fig:
-        axes = fig.axes
-        blank(axes, 12, 6)
-        box(axes, 0.7, 3, f"x\n{inputs}", palette.RESIDUAL)
-        _matrix(axes, 5.2, 4.3, 2.6, 2.6, "W, frozen", f"{outputs} × {inputs}", palette.FAINT)
-        _matrix(axes, 3.5, 1.1, 2.4, 0.36, "A", f"{rank} × {inputs}", palette.POLICY)
-        _matrix(axes, 7.1, 1.1, 0.36, 1.7, "B", f"{outputs} × {rank}", palette.POLICY)
-        box(axes, 9.0, 1.1, "× α / r", palette.POLICY)
-        box(axes, 10.4, 3, "+", palette.RESIDUAL)
-        note(axes, 11.5, 3, f"y\n{outputs}", colour=palette.INK, size=10)
-        arrow(axes, (1.1, 3.3), (3.8, 4.3))
-        arrow(axes, (1.1, 2.7), (2.2, 1.2), palette.POLICY)
-        arrow(axes, (4.8, 1.1), (6.8, 1.1), palette.POLICY)
-        note(axes, 5.8, 0.7, f"{rank} numbers", colour=palette.POLICY)
-        arrow(axes, (7.4, 1.1), (8.3, 1.1), palette.POLICY)
-        arrow(axes, (9.3, 1.6), (10.2, 2.6), palette.POLICY)
-        arrow(axes, (6.6, 4.3), (10.1, 3.3))
-        arrow(axes, (10.7, 3), (11.2, 3))
-    return fig
-
-
-def _matrix(axes, x, y, width, height, name: str, size: str, colour: str) -> None:
-    from matplotlib.patches import Rectangle
-
-    axes.add_patch(Rectangle((x - width / 2, y - height / 2), width, height, fill=True,
-                             facecolor=PROMPT if colour == palette.FAINT else ANSWER,
-                             edgecolor=colour, linewidth=1.6))  # fmt: skip
-    inside = height > 2
-    note(axes, x, y if inside else y + height / 2 + 0.32, f"{name}   {size}" if not inside
-         else f"{name}\n{size}", colour=palette.INK, size=9)  # fmt: skip
 
 
 # -- a bar, a curve and samples that grow -----------------------------------------------------
