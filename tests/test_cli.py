@@ -47,13 +47,13 @@ def test_help_teaches_and_is_quick():
         "try: app()\n"
         "finally: print('heavy:', sorted({'torch', 'jupyterlab', 'numpy'} & set(sys.modules)))"
     )
-    for arguments in ([], ["train"], ["generate"], ["info"]):
+    for arguments in ([], ["train"], ["generate"], ["info"], ["carbon"]):
         done = run(*arguments, "--help", code=code)
         assert done.returncode == 0
         assert "heavy: []" in done.stdout
         if not arguments:
             assert "Write Llama 2 yourself" in done.stdout
-            for command in ("lab", "doctor", "train", "generate", "info"):
+            for command in ("lab", "doctor", "train", "generate", "info", "carbon"):
                 assert command in done.stdout
 
 
@@ -66,6 +66,7 @@ def test_help_teaches_and_is_quick():
                    "two minutes", "losses.jsonl", "[default: 0.05]"]),
         ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
         ("info", ["checkpoint", "run", "memory"]),
+        ("carbon", ["no default", "539 t", "ledger.jsonl", "--remember"]),
     ],
 )  # fmt: skip
 def test_each_command_explains_itself(command, words):
