@@ -5,7 +5,7 @@
 
 The peer never enters this environment: it runs beside, in its own Python and offline, over the
 whole machine, from just before the first step to just behind the last. --store writes
-benchmarks/carbon.json. What differs is explained from what each assumes, part by part.
+data/golden/carbon13.json. What differs is explained from what each assumes, part by part.
 """
 
 import argparse
@@ -27,7 +27,8 @@ from llamalab.runtime.json_files import write_json
 from llamalab.runtime.paths import checkpoints
 from llamalab.training import TrainConfig, train
 
-FILE = Path(__file__).with_name("carbon.json")
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "data" / "golden" / "carbon13.json"
 BATCH, SEQ_LEN, TOKENS = 4, 256, 200
 PLACES = ("France", "India", "Iowa")
 PEER = """

@@ -72,7 +72,9 @@ class Ledger:
 def report(kept: Ledger, place: str = "") -> str:
     """The ledger as a person reads it, beside Llama 2's 539 tonnes. KeyError as carbon_gco2e."""
     if not kept.entries:
-        return f"Nothing is kept yet in {path()}: a notebook's last cell adds the first line."
+        return (
+            f"Nothing is kept yet in my_llama/{FILE}: a notebook's last cell adds the first line."
+        )
     lines = [f"{'run':<24} {'times':>5} {'processor':>10} {'energy':>10}"]
     for name, (times, seconds, wh) in kept.by_name().items():
         lines.append(f"{name:<24} {times:>5} {seconds:>8,.1f} s {wh:>7,.3f} Wh")

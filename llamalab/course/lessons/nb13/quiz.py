@@ -9,8 +9,8 @@ QUIZ = (
         (
             Option(
                 "A model of that size is harder to compute",
-                "Nothing in its shape says so: it has 70B's layers, fewer of them. Larger "
-                "products are rather easier to keep a GPU busy with.",
+                "Nothing in its shape says so: it has the width of 70B, its 64 query heads and "
+                "8 KV heads, and fewer layers.",
             ),
             Option(
                 "Its power column says 350 W where the others say 400",
@@ -59,8 +59,8 @@ QUIZ = (
             ),
             Option(
                 "Another grid: Paris or Montréal in place of Mumbai",
-                "A factor of 30 to 50 between the newest lines of the table, for the same "
-                "kilowatt-hours.",
+                "Mumbai's newest line is 38 times that of Paris and 53 times that of Montréal, for "
+                "the same kilowatt-hours.",
                 right=True,
             ),
             Option(
@@ -76,10 +76,10 @@ QUIZ = (
             Option(
                 "To three digits: it says so",
                 "The digits come from the seconds, which were measured. The 10 W is a round "
-                "figure: a laptop's core may draw 4, a server's 15.",
+                "figure, and a product is as good as its worst factor.",
             ),
             Option(
-                "Perhaps to a factor of two either way: seconds measured, watts assumed",
+                "As well as the 10 W, which nobody measured; the seconds are exact enough",
                 "An estimate is as good as its worst input, and here that is in plain sight. "
                 "With a counter (RAPL, NVML) the line would say so.",
                 right=True,
