@@ -9,13 +9,18 @@
 Both count the whole part, whoever used it: what other programs did meanwhile is in it.
 """
 
+import contextlib
 import importlib
-from collections.abc import Callable
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
 JOULES_PER_WH = 3600
+EVERY = 60.0  # seconds between two looks at a counter that runs over
 
 
 class Counter:
@@ -23,18 +28,40 @@ class Counter:
     0, if it does."""
 
     def __init__(self, name: str, read: Callable[[], float], wraps: float | None = None):
-        self.name, self._read, self._wraps = name, read, wraps
-        self._last, self._joules = read(), 0.0
+        self.name, self._read, self.wraps = name, read, wraps
+        self._last, self._joules, self._one_at_a_time = read(), 0.0, threading.Lock()
 
     def joules(self) -> float:
-        """Since it was made. Ask at least once a turn: a counter of 262,144 J on a 100 W processor
-        runs over after 44 minutes."""
-        now = self._read()
-        step = now - self._last
-        if step < 0:
-            step = step + self._wraps if self._wraps else 0.0
-        self._last, self._joules = now, self._joules + step
-        return self._joules
+        """Since it was made. It has to be asked at least once a turn (`keep_asking`): a counter of
+        262,144 J on a 100 W processor runs over after 44 minutes."""
+        with self._one_at_a_time:
+            now = self._read()
+            step = now - self._last
+            if step < 0:
+                step = step + self.wraps if self.wraps else 0.0
+            self._last, self._joules = now, self._joules + step
+            return self._joules
+
+
+def keep_asking(found: Sequence[Counter], every: float = EVERY) -> None:
+    """Ask those that run over now and then, in a thread that ends when nobody holds them."""
+    held = [weakref.ref(counter) for counter in found if counter.wraps]
+    if held:
+        threading.Thread(target=_ask, args=(held, every), daemon=True).start()
+
+
+def _ask(held: list, every: float) -> None:
+    while any(counter() is not None for counter in held):
+        time.sleep(every)
+        for reference in held:
+            _look(reference)  # by itself: nothing here may hold a counter while it sleeps
+
+
+def _look(reference: weakref.ref) -> None:
+    counter = reference()
+    if counter is not None:
+        with contextlib.suppress(OSError, ValueError):  # not readable just now
+            counter.joules()
 
 
 def counters(powercap: Path = POWERCAP) -> list[Counter]:

@@ -96,6 +96,7 @@ class Meter:
     def _begin(self) -> None:
         self._end: tuple[float, float, float | None] | None = None
         self._running = self._counted_by()
+        counters.keep_asking(self._running)
         self._start, self._clock = time.process_time(), time.perf_counter()
 
     def __enter__(self) -> "Meter":

@@ -2,6 +2,8 @@
 speaks as NVIDIA's does. The layout: the kernel's Documentation/power/powercap/powercap.rst."""
 
 import sys
+import threading
+import time
 import types
 
 import pytest
@@ -44,6 +46,34 @@ def test_a_counter_that_runs_over_goes_on(tmp_path):
     for reading, joules in ((99_000_000, 9), (4_000_000, 14), (8_000_000, 18), (1_000_000, 111)):
         file.write_text(str(reading), encoding="ascii")
         assert counter.joules() == pytest.approx(joules)
+
+
+def test_a_counter_is_asked_while_nobody_reads_it():
+    """Three turns between two readings of ours: seen, since somebody asks in between."""
+    clock = [0.0]
+
+    def read():
+        clock[0] += 40.0  # a step at every look, on a counter of 100 J
+        return clock[0] % 100.0
+
+    counter = counters.Counter("fast", read, wraps=100.0)
+    before = threading.active_count()
+    counters.keep_asking([counter], every=0.01)
+    time.sleep(0.5)
+    assert counter.joules() >= 8 * 40.0  # not less than 100, which one look would say
+    assert counter.joules() % 40.0 == 0.0
+    del counter
+    for _ in range(200):
+        if threading.active_count() <= before:
+            break
+        time.sleep(0.02)
+    assert threading.active_count() <= before  # the thread ends with the counter
+
+
+def test_a_counter_that_does_not_run_over_needs_nobody():
+    before = threading.active_count()
+    counters.keep_asking([counters.Counter("gpu", lambda: 1.0)], every=0.01)
+    assert threading.active_count() == before
 
 
 def test_what_only_root_may_read_is_no_counter(tmp_path, monkeypatch):
