@@ -8,6 +8,7 @@
     llamalab generate   lets a model write                                (`cli.use`)
     llamalab chat       talks with one                                    (`cli.talk`)
     llamalab info       says what a checkpoint or a run holds             (`cli.use`)
+    llamalab carbon     says what the learner's course has taken so far   (`cli.carbon`)
 
 What a command does stands elsewhere; heavy imports wait inside the commands, so that --help is
 quick. Nothing here reaches the network: JupyterLab serves on this machine only, unless --ip says
@@ -25,6 +26,7 @@ import typer
 from llamalab.runtime import paths
 
 from .align import align
+from .carbon import carbon
 from .talk import chat
 from .train import train
 from .tune import tune
@@ -111,6 +113,7 @@ app.add_typer(align, name="align")
 app.command(name="generate")(generate)
 app.command(name="chat")(chat)
 app.command(name="info")(info)
+app.command(name="carbon")(carbon)
 
 
 def has_display(environment, platform: str) -> bool:
