@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "llamalab"
 BOOK = ("config.py", "model.py", "recipe.py", "sampling.py")
-ROOMS = ("tokenizer", "layers", "training", "generation", "accounting")
+ROOMS = ("tokenizer", "layers", "training", "generation", "quantization", "accounting")
 SKIPPED = {"generation/fused.py", "training/fused.py"}
 
 
