@@ -5,6 +5,7 @@
     llamalab train      trains a model, here or over several processes    (`cli.train`)
     llamalab generate   lets a model write                                (`cli.use`)
     llamalab info       says what a checkpoint or a run holds             (`cli.use`)
+    llamalab quantize   gives a model fewer bits                          (`cli.quantize`)
 
 What a command does stands elsewhere; heavy imports wait inside the commands, so that --help is
 quick. Nothing here reaches the network: JupyterLab serves on this machine only, unless --ip says
@@ -21,6 +22,7 @@ import typer
 
 from llamalab.runtime import paths
 
+from .quantize import quantize
 from .train import train
 from .use import generate, info
 
@@ -102,6 +104,7 @@ def doctor() -> None:
 app.command(name="train")(train)
 app.command(name="generate")(generate)
 app.command(name="info")(info)
+app.command(name="quantize")(quantize)
 
 
 def has_display(environment, platform: str) -> bool:

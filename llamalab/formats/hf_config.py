@@ -21,7 +21,11 @@ DTYPES = [str(dtype).removeprefix("torch.") for dtype in FLOATS]
 
 def read_config(path: Path) -> LlamaConfig:
     """config.json -> LlamaConfig; a key that is absent means what it means to transformers."""
-    fields = Fields(path)
+    return from_fields(Fields(path))
+
+
+def from_fields(fields: Fields) -> LlamaConfig:
+    """The same from what has been read."""
     for key, only, why in (
         ("model_type", "llama", "only this kind of model can be read"),
         ("hidden_act", "silu", "Llama 2's feed-forward layer is SwiGLU"),
@@ -31,7 +35,7 @@ def read_config(path: Path) -> LlamaConfig:
     ):
         fields.fixed(key, only, why)
     config = make_config(
-        path,
+        fields.path,
         dim=fields.whole("hidden_size"),
         n_layers=fields.whole("num_hidden_layers"),
         n_heads=fields.whole("num_attention_heads"),

@@ -16,7 +16,7 @@ from llamalab.layers import KVCache
 from llamalab.model import Block, Llama
 
 from .blocks import Blocks
-from .packed import PackedLinear
+from .packed import PackedLinear, put
 
 ROWS, LENGTH = 32, 128  # of the text that a model writes for itself
 
@@ -40,18 +40,6 @@ def linears(block: Block) -> dict[str, nn.Linear]:
     """The seven matrices of a block, by their path inside it."""
     paths = [f"attention.w{x}" for x in "qkvo"] + [f"feed_forward.w{n}" for n in (1, 2, 3)]
     return {path: cast(nn.Linear, block.get_submodule(path)) for path in paths}
-
-
-def put(parent: nn.Module, path: str, module: nn.Module) -> None:
-    """`module` in the place that the path names."""
-    above, _, name = path.rpartition(".")
-    setattr(parent.get_submodule(above), name, module)
-
-
-def put_weight(parent: nn.Module, path: str, weight: torch.Tensor) -> None:
-    """A new parameter in the place that the path names."""
-    above, _, name = path.rpartition(".")
-    setattr(parent.get_submodule(above), name, nn.Parameter(weight))
 
 
 @torch.no_grad()

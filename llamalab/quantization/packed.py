@@ -128,3 +128,15 @@ class TiedHead(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.held[0].blocks.product(x)  # (..., V)
+
+
+def put(parent: nn.Module, path: str, module: nn.Module) -> None:
+    """`module` in the place that the path names."""
+    above, _, name = path.rpartition(".")
+    setattr(parent.get_submodule(above), name, module)
+
+
+def put_weight(parent: nn.Module, path: str, weight: torch.Tensor) -> None:
+    """A new parameter in the place that the path names."""
+    above, _, name = path.rpartition(".")
+    setattr(parent.get_submodule(above), name, nn.Parameter(weight))

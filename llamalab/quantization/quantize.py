@@ -24,17 +24,17 @@ from llamalab.model import Block, Llama
 
 from .awq import awq_scales
 from .blocks import Blocks
-from .calibrate import linears, listen, own_text, put, put_weight
+from .calibrate import linears, listen, own_text
 from .gptq import gptq
 from .grid import round_to_nearest
 from .int8 import quantize_int8
+from .layout import GROUP_SIZE, outer_kind
 from .nf4 import quantize_nf4
-from .packed import PackedEmbedding, PackedLinear, TiedHead
+from .packed import PackedEmbedding, PackedLinear, TiedHead, put, put_weight
 from .q4_0 import quantize_q4_0
 from .q4_1 import quantize_q4_1
 from .q8_0 import quantize_q8_0
 
-GROUP_SIZE = 64
 GGML: dict[str, Callable[[torch.Tensor], Blocks]] = {
     "q8_0": quantize_q8_0,
     "q4_0": quantize_q4_0,
@@ -83,7 +83,7 @@ def quantize_model(
     with torch.device("meta"):
         packed = Llama(model.config, model.parts)
     packed.rope = copy.copy(model.rope)
-    outer = GGML.get(kind, quantize_q8_0)
+    outer = GGML[outer_kind(kind)]
     embedding = PackedEmbedding(outer(model.tok_embeddings.weight))
     put(packed, "tok_embeddings", embedding)
     tied = model.config.tie_embeddings
