@@ -124,7 +124,8 @@ class Meter:
         that is not in the table."""
         core_seconds, seconds, wh = self._end or self._now()
         if kg_per_kwh is not None:
-            grid, place = Range.of(kg_per_kwh), place or "as you said"
+            grid: Range | None = Range.of(kg_per_kwh)
+            place = place or "as you said"
         else:
             place = place or self.place or ledger.home()
             grid = places.grid(place) if place else None
