@@ -15,8 +15,6 @@ def test_what_is_not_there_or_not_known(refused, tmp_path, small):
     refused(tmp_path, "config.json", "params.json")
     (tmp_path / "x.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 5, 7) + bytes(300))
     refused(tmp_path / "x.gguf", "x.gguf", "no sound GGUF file", "byte 45")
-    (tmp_path / "x.zip").write_bytes(b"PK34" + bytes(300))
-    refused(tmp_path / "x.zip", "x.zip", "starts with b'PK34'", "config.json")
     (tmp_path / "short").write_bytes(b"24ka")
     refused(tmp_path / "short", "4 bytes")
     with pytest.raises(ValueError, match="'gguf'; there are hf, meta, llama2c, llama2c-q8"):
