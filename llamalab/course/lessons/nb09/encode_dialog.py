@@ -486,8 +486,8 @@ def strips_first_and_no_space_behind(messages, encode, bos, eos):
 
 
 @wrong(
-    "Two things: only the conversation's own ends have BOS and EOS. Each turn has both, those in "
-    "the middle too: </s><s> stands between two turns."
+    "BOS and EOS stand at the conversation's own ends only. Each turn has both, those in the "
+    "middle too: </s><s> stands between two turns."
 )
 def one_bos_and_one_eos(messages, encode, bos, eos):
     ids = [bos, *_encoded(messages, encode, bos, eos, begin=[], end=[])]
