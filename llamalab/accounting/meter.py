@@ -123,6 +123,7 @@ class Meter:
         (else the meter's, else the one that the ledger knows), for grams. KeyError for a place
         that is not in the table."""
         core_seconds, seconds, wh = self._end or self._now()
+        grid: Range | None
         if kg_per_kwh is not None:
             grid: Range | None = Range.of(kg_per_kwh)
             place = place or "as you said"
