@@ -105,9 +105,7 @@ def info(
         parts |= {"output": config.dim, "total": parts["total"] - parts["output"] + config.dim}
     dtype = str(model.norm.weight.dtype).removeprefix("torch.")
     size, bits = weight_bytes(model), bits_per_weight(model)
-    packed = (
-        "" if len(list(model.tok_embeddings.parameters())) else f"{bits:.2f} bits each, run in "
-    )
+    packed = "" if list(model.tok_embeddings.parameters()) else f"{bits:.2f} bits each, run in "
     shares = ", ".join(f"{name} {n / parts['total']:.0%}" for name, n in parts.items() if n
                        and name != "total")  # fmt: skip
     beside = f"tokenizer of {tokenizer.vocab_size:,}" if tokenizer else "no tokenizer beside it"
