@@ -125,7 +125,7 @@ class Meter:
         core_seconds, seconds, wh = self._end or self._now()
         grid: Range | None
         if kg_per_kwh is not None:
-            grid: Range | None = Range.of(kg_per_kwh)
+            grid = Range.of(kg_per_kwh)
             place = place or "as you said"
         else:
             place = place or self.place or ledger.home()
