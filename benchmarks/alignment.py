@@ -25,11 +25,7 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-sys.path.insert(0, str(ROOT))
-
-import chain
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import llamalab
 from llamalab.alignment.calibration import (
@@ -46,12 +42,20 @@ from llamalab.alignment.rollout import Rollout, sample, score
 from llamalab.runtime.files import atomic_write
 from llamalab.tales.preferences import worth
 from llamalab.tales.prompts import Prompt, prompts, refuses
+from tools import chain
 
+ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "data" / "golden" / "alignment.json"
 SEEDS = (0, 1, 2)
 HELD_OUT = 200  # prompts
 TEMPERATURE = 0.7  # of answers that are compared with people's requests
 BEST_OF = (1, 2, 4, 8, 16, 32, 64)
+MISSED = {  # how the judge says it
+    "hero": "It is not about",
+    "thing": "There is no",
+    "place": "It never comes",
+    "ending": "The ending is not",
+}
 LONG = 40  # iterations of a run that is to go wrong
 
 
@@ -123,10 +127,10 @@ def sft() -> dict:
             verdicts = [judge(a.text, p.request) for p, a in zip(asked, found)]
             row = {"followed": mean(v.followed == 1 for v in verdicts),
                    "part": mean(v.followed for v in verdicts),
-                   "consistent": mean(v.consistent for v in verdicts), "prompts": len(asked)}  # fmt: skip
-            for field in ("hero", "thing", "place", "ending"):
-                said = {"hero": "It is not about", "thing": "There is no", "place": "It never comes",
-                        "ending": "The ending is not"}[field]  # fmt: skip
+                   "consistent": mean(v.consistent for v in verdicts),
+                   "prompts": len(asked)}  # fmt: skip
+            for field in MISSED:
+                said = MISSED[field]
                 of = [v for v, p in zip(verdicts, asked) if getattr(p.request, field)]
                 missed = (any(c.startswith(said) for c in v.complaints) for v in of)
                 row[field] = 1 - mean(missed)

@@ -47,13 +47,17 @@ def test_help_teaches_and_is_quick():
         "try: app()\n"
         "finally: print('heavy:', sorted({'torch', 'jupyterlab', 'numpy'} & set(sys.modules)))"
     )
-    for arguments in ([], ["train"], ["generate"], ["info"], ["tune"], ["align", "ppo"]):
+    for arguments in (
+        [], ["train"], ["generate"], ["chat"], ["info"], ["tune"], ["align", "ppo"], ["carbon"],
+    ):  # fmt: skip
         done = run(*arguments, "--help", code=code)
         assert done.returncode == 0
         assert "heavy: []" in done.stdout
         if not arguments:
             assert "Write Llama 2 yourself" in done.stdout
-            for command in ("lab", "doctor", "train", "tune", "align", "generate", "info"):
+            for command in (
+                "lab", "doctor", "train", "tune", "align", "generate", "chat", "info", "carbon",
+            ):  # fmt: skip
                 assert command in done.stdout
 
 
@@ -67,7 +71,9 @@ def test_help_teaches_and_is_quick():
         ("tune", ["--lora", "--resume", "llamalab tune tales --out my_chat", "Ctrl+C", "messages"]),
         ("align", ["reward", "ppo", "dpo", "helpfulness, safety"]),
         ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
+        ("chat", ["Ctrl+C", "/help", "--system", "oldest turns", "my_run"]),
         ("info", ["checkpoint", "run", "memory"]),
+        ("carbon", ["no default", "539 t", "ledger.jsonl", "--remember"]),
     ],
 )  # fmt: skip
 def test_each_command_explains_itself(command, words):
@@ -604,3 +610,42 @@ def test_help_shows_the_defaults_of_the_dataclasses():
     shown = " ".join(re.sub("[│╭╮╰╯─]", " ", run("train", "--help").stdout).split())
     for default in (Plan.batch_size, Plan.seq_len, Plan.hold_out, Plan.save_every, Plan.parallel):
         assert f"[default: {default}]" in shown
+
+
+# ---- quantize -------------------------------------------------------------------------------
+
+
+def test_quantize_writes_a_model_that_generates(tmp_path):
+    runner, out = CliRunner(), tmp_path / "small"
+    done = runner.invoke(cli.app, ["quantize", "tales", "--format", "nf4", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "4.49 bits a weight, 1.37 MiB" in done.output
+    text = ["generate", str(out), "--prompt", "Mia had", "--max-new-tokens", "20", "--seed", "1"]
+    done = runner.invoke(cli.app, text)
+    assert done.exit_code == 0 and done.output.startswith("Mia had"), done.output
+    done = runner.invoke(cli.app, ["info", str(out)])
+    assert "2,558,400 in 4.49 bits each, run in float32, 1.4 MiB" in done.output, done.output
+    done = runner.invoke(cli.app, ["quantize", "tales", "--out", str(out)])
+    assert done.exit_code == 2 and "is there already" in done.output
+
+
+def test_quantize_to_gguf(tmp_path):
+    pytest.importorskip("gguf")
+    runner, out = CliRunner(), tmp_path / "x.gguf"
+    done = runner.invoke(cli.app, ["quantize", "--format", "gguf-q4_0", "--out", str(out)])
+    assert done.exit_code == 0 and "4.53 bits" in done.output, done.output
+    done = runner.invoke(cli.app, ["generate", str(out), "--max-new-tokens", "5"])
+    assert done.exit_code == 0, done.output
+    assert "4.53 bits each" in runner.invoke(cli.app, ["info", str(out)]).output
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--format", "q5_0"], "no format called 'q5_0'"),
+    (["--format", "q8_0", "--text", "x.txt"], "q8_0 needs none"),
+    (["--format", "gptq-4", "--text", "short.txt"], "a row takes 256"),
+])  # fmt: skip
+def test_quantize_says_in_a_sentence_what_is_wrong(options, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("short.txt").write_text("Mia had a kite.\n", encoding="utf-8")
+    done = CliRunner().invoke(cli.app, ["quantize", "tales", *options])
+    assert done.exit_code == 2 and words in done.output, done.output

@@ -63,7 +63,7 @@ PAIRS, TEST_PAIRS, FIRST = 2_048, 512, 300_000
 TEMPERATURES = (0.7, 1.1)
 REWARD_RATE, REWARD_BATCH, MARGINS = 3e-4, 32, "small"
 TEST_PROMPTS = 200
-PPO = PPOConfig(iterations=10, batch_size=48, lr=3e-4, value_lr=1e-3, matmul=WAY)
+PPO = PPOConfig(iterations=10, matmul=WAY)
 WARM = 256  # answers, to whiten the reward over and to warm the value model up
 DPO_RATE, DPO_BETA, DPO_BATCH = 1e-4, 0.1, 16
 
@@ -86,7 +86,7 @@ def chat(data: Path) -> None:
             if record.step % 50 == 0:
                 print(f"chat {record.step}/{steps}  {np.mean(losses[-50:]):.4f}", flush=True)
     publish(model, tokenizer, data / "checkpoints" / "chat", {
-        "from": "tales", "dialogues": [DIALOGUES, MORE_STORIES, MORE_OF_ALL], "weight": WEIGHT,
+        "chat": True, "from": "tales", "dialogues": [DIALOGUES, MORE_STORIES, MORE_OF_ALL], "weight": WEIGHT,
         "recipes": recipes, "tokens_per_batch": TOKENS,
         "seconds": round(time.perf_counter() - begun), "losses": smooth(losses),
     })  # fmt: skip
@@ -112,10 +112,10 @@ def pairs(data: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     asked = list(prompts(PAIRS + TEST_PAIRS, start=FIRST))
     both: list[list[list[int]]] = [[], []]
-    for start in range(0, len(asked), 256):
+    for first in range(0, len(asked), 256):
         for side, temperature in zip(both, TEMPERATURES):
             some = answers(
-                model, tokenizer, asked[start : start + 256],
+                model, tokenizer, asked[first : first + 256],
                 temperature=temperature, generator=generator,
             )  # fmt: skip
             side.extend(answer.ids for answer in some)
@@ -211,6 +211,7 @@ def ppo_start(data: Path) -> Start:
         model, list(asked.ids), PPO.max_new_tokens, temperature=PPO.temperature,
         eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
+    reward = reward.balanced_by(drawn, asked.about_safety)
     reward = reward.whitened_by(drawn, asked.about_safety)
     return Start(reward, drawn, reward(drawn, asked.about_safety)[0])
 

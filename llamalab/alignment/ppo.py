@@ -101,7 +101,7 @@ def ppo_loss(
     check_shapes(logp_new=logp_new, logp_old=logp_old, advantages=advantages, mask=mask)
     mask, old = counted(logp_new, mask), logp_old.detach()
     rho = ratio(logp_new.where(mask, 0), old.where(mask, 0))  # (B, T)
-    advantages = wide(advantages.detach()).where(mask, 0)
+    advantages = wide(advantages.detach())
     free, held = rho * advantages, rho.clamp(1 - clip, 1 + clip) * advantages
     with torch.no_grad():
         clipped = masked_mean((held < free).float(), mask)

@@ -34,13 +34,12 @@ def with_scalar_head(
 ) -> Llama:
     """A copy of `model` whose output is one number a token: model(tokens) is (B, T, 1). zero: a
     head of zeros, for a value model that is to start from "no idea"."""
-    scorer = copy.deepcopy(model)
-    weight = model.norm.weight
-    head = nn.Linear(model.config.dim, 1, bias=False, dtype=weight.dtype, device=weight.device)
-    with torch.no_grad():
-        drawn = torch.randn(1, model.config.dim, generator=generator)
-        head.weight.copy_(drawn * (0 if zero else (model.config.dim + 1) ** -0.5))
-    scorer.output = head
+    scorer, weight = copy.deepcopy(model), model.norm.weight
+    head = torch.zeros(1, model.config.dim)
+    if not zero:
+        head.normal_(0, (model.config.dim + 1) ** -0.5, generator=generator)
+    scorer.output = nn.Linear(model.config.dim, 1, bias=False, device="meta")  # nothing is drawn
+    scorer.output.weight = nn.Parameter(head.to(weight))
     return scorer
 
 

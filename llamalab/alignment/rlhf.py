@@ -9,7 +9,7 @@
 One iteration is one record. The log-probabilities that the ratio starts from are computed as the
 training path computes them, so that the first ratio is exactly 1 and the first KL exactly 0.
 Source: the Llama 2 paper, section 3.2.3 (clip 0.2, AdamW, constant rate, one step a mini-batch).
-Not in the paper, and our choice: lam 0.95, gamma 1, the value model and its loss, two epochs.
+Not in the paper, and our choice: lam 1, gamma 1, the value model and its loss, two epochs.
 """
 
 import time

@@ -8,6 +8,8 @@
     llamalab generate   lets a model write                                (`cli.use`)
     llamalab chat       talks with one                                    (`cli.talk`)
     llamalab info       says what a checkpoint or a run holds             (`cli.use`)
+    llamalab carbon     says what the learner's course has taken so far   (`cli.carbon`)
+    llamalab quantize   gives a model fewer bits                          (`cli.quantize`)
 
 What a command does stands elsewhere; heavy imports wait inside the commands, so that --help is
 quick. Nothing here reaches the network: JupyterLab serves on this machine only, unless --ip says
@@ -25,6 +27,8 @@ import typer
 from llamalab.runtime import paths
 
 from .align import align
+from .carbon import carbon
+from .quantize import quantize
 from .talk import chat
 from .train import train
 from .tune import tune
@@ -111,6 +115,8 @@ app.add_typer(align, name="align")
 app.command(name="generate")(generate)
 app.command(name="chat")(chat)
 app.command(name="info")(info)
+app.command(name="carbon")(carbon)
+app.command(name="quantize")(quantize)
 
 
 def has_display(environment, platform: str) -> bool:

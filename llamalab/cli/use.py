@@ -58,7 +58,7 @@ def generate(
     fit_threads()
     if seed is not None and not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed={seed} must have at most 63 bits")
-    model, tokenizer = load(find(path), dtype=torch.float32)
+    model, tokenizer = load(find(path), dtype=torch.float32, quantize="stored")
     if tokenizer is None:
         raise ValueError(f"{path} has no tokenizer.model beside its weights: it cannot write text")
     if scores(model):
@@ -91,19 +91,21 @@ def info(
 ) -> None:
     """Say what a checkpoint or a run holds: shape, parameters, memory, tokenizer, how far it is.
 
-    Works for Hugging Face and Meta folders, llama2.c files and runs of llamalab train. It reads
-    the weights once, to know that they are whole.
+    Works for Hugging Face and Meta folders, files of llama2.c and GGUF, quantized models and runs
+    of llamalab train. It reads the weights once, to know that they are whole.
     """
     from llamalab.accounting import count_parameters, kv_cache_bytes
     from llamalab.formats import load, score_offset, scores
+    from llamalab.quantization import bits_per_weight, weight_bytes
 
     found = find(path)
-    model, tokenizer = load(found)
+    model, tokenizer = load(found, quantize="stored")
     config, parts = model.config, count_parameters(model.config)
     if scores(model):
         parts |= {"output": config.dim, "total": parts["total"] - parts["output"] + config.dim}
     dtype = str(model.norm.weight.dtype).removeprefix("torch.")
-    size = sum(w.nbytes for w in dict(model.named_parameters()).values())
+    size, bits = weight_bytes(model), bits_per_weight(model)
+    packed = "" if list(model.tok_embeddings.parameters()) else f"{bits:.2f} bits each, run in "
     shares = ", ".join(f"{name} {n / parts['total']:.0%}" for name, n in parts.items() if n
                        and name != "total")  # fmt: skip
     beside = f"tokenizer of {tokenizer.vocab_size:,}" if tokenizer else "no tokenizer beside it"
@@ -115,7 +117,7 @@ def info(
         f"{', the head shares the embedding' * config.tie_embeddings}; {beside}\n"
         f"context     {config.max_seq_len:,} tokens; a full 16-bit cache takes "
         f"{kv_cache_bytes(config, config.max_seq_len) / 2**20:,.1f} MiB\n"
-        f"parameters  {parts['total']:,} in {dtype}, {size / 2**20:,.1f} MiB ({shares})"
+        f"parameters  {parts['total']:,} in {packed}{dtype}, {size / 2**20:,.1f} MiB ({shares})"
     )
     if scores(model):
         typer.echo(f"head        one score a token; {score_offset(found):+.3f} puts its 0 in place")

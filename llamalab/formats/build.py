@@ -17,6 +17,7 @@ from torch import nn
 from llamalab.accounting.memory import refuse_if_too_large
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama, Parts
+from llamalab.quantization import Blocks
 
 from . import names
 from .files import FLOATS
@@ -35,6 +36,7 @@ class StoredModel:
     stored: torch.dtype
     read: Callable[[str], torch.Tensor]
     scoring: bool = False
+    packed: Callable[[str], Blocks | None] | None = None  # the blocks that a weight is stored in
 
 
 def make_config(where: Path, **sizes) -> LlamaConfig:
@@ -64,7 +66,7 @@ def build_model(
     dtype = dtype or held.stored
     if dtype not in FLOATS:
         raise ValueError(f"dtype={dtype} is none that a model can compute in: {FLOATS}")
-    _check_shapes(held)
+    check_shapes(held)
     refuse_if_too_large(config, dtype.itemsize, available=_free_on(device))
     with torch.device("meta"):
         model = Llama(config, parts)
@@ -72,11 +74,11 @@ def build_model(
             model.output = nn.Linear(config.dim, 1, bias=False)
     for name, _ in names.shapes(config, scoring=held.scoring):
         weight = held.read(name).to(device=device, dtype=dtype).contiguous()
-        _check_finite(weight, name, held.where)
+        check_finite(weight, name, held.where)
         _put(model, name, nn.Parameter(weight))
     if config.tie_embeddings and not held.scoring:
         model.output.weight = model.tok_embeddings.weight
-        _check_tie(model, held, dtype)
+        check_tie(held, model.tok_embeddings.weight)
     return model.to(device)  # the weights are there; this moves the table of angles
 
 
@@ -92,8 +94,9 @@ def _put(model: nn.Module, name: str, weight: nn.Parameter) -> None:
     setattr(model.get_submodule(module), leaf, weight)
 
 
-def _check_shapes(held: StoredModel) -> None:
-    """Counts first: a lying number of layers must not make us list them all."""
+def check_shapes(held: StoredModel) -> None:
+    """ValueError for a weight too few, too many, or of another shape than the config's. Counts come
+    first: a lying number of layers must not make us list them all."""
     config, there = held.config, set(held.shapes)
     if config.tie_embeddings and not held.scoring:
         there.discard("output.weight")  # may be there once more; compared when it is read
@@ -121,7 +124,8 @@ def _check_shapes(held: StoredModel) -> None:
         )
 
 
-def _check_finite(weight: torch.Tensor, name: str, where: Path) -> None:
+def check_finite(weight: torch.Tensor, name: str, where: Path) -> None:
+    """ValueError for NaN and infinity."""
     low, high = (float(end) for end in weight.detach().aminmax())
     if not (float("-inf") < low and high < float("inf")):  # NaN fails every comparison
         raise ValueError(
@@ -129,17 +133,20 @@ def _check_finite(weight: torch.Tensor, name: str, where: Path) -> None:
         )
 
 
-def _check_tie(model: Llama, held: StoredModel, dtype: torch.dtype) -> None:
+def check_tie(held: StoredModel, embedding: torch.Tensor | None = None) -> None:
+    """A tied head that is in the file once more. ValueError where it differs from the embedding, as
+    that is stored, or as it is given."""
     if "output.weight" not in held.shapes:
         return
-    shape = tuple(model.tok_embeddings.weight.shape)
+    shape = held.shapes["tok_embeddings.weight"]
     if held.shapes["output.weight"] != shape:
         raise ValueError(
             f"{held.where}: the head has shape {held.shapes['output.weight']}, but it is tied to "
             f"an embedding of shape {shape}"
         )
-    head = held.read("output.weight").to(device=model.output.weight.device, dtype=dtype)
-    if not torch.equal(head, model.tok_embeddings.weight):
+    embedding = held.read("tok_embeddings.weight") if embedding is None else embedding
+    head = held.read("output.weight").to(device=embedding.device, dtype=embedding.dtype)
+    if not torch.equal(head, embedding):
         raise ValueError(f"{held.where}: the head is said to be tied, but differs from embedding")
 
 
@@ -162,5 +169,5 @@ def weights_of(model: Llama) -> dict[str, torch.Tensor]:
             raise ValueError(
                 f"{name} is {held[name].dtype} {tuple(held[name].shape)}, not floats {shape}"
             )
-        _check_finite(held[name], name, Path("the model"))
+        check_finite(held[name], name, Path("the model"))
     return {name: held[name] for name in wanted}

@@ -28,6 +28,11 @@ def read_config(path: Path) -> tuple[LlamaConfig, bool]:
     """config.json -> LlamaConfig, and whether the head gives a score in place of logits; a key that
     is absent means what it means to transformers."""
     fields = Fields(path)
+    return from_fields(fields), _scoring(fields)
+
+
+def from_fields(fields: Fields) -> LlamaConfig:
+    """The shape, from what has been read."""
     for key, only, why in (
         ("model_type", "llama", "only this kind of model can be read"),
         ("hidden_act", "silu", "Llama 2's feed-forward layer is SwiGLU"),
@@ -37,7 +42,7 @@ def read_config(path: Path) -> tuple[LlamaConfig, bool]:
     ):
         fields.fixed(key, only, why)
     config = make_config(
-        path,
+        fields.path,
         dim=fields.whole("hidden_size"),
         n_layers=fields.whole("num_hidden_layers"),
         n_heads=fields.whole("num_attention_heads"),
@@ -56,7 +61,7 @@ def read_config(path: Path) -> tuple[LlamaConfig, bool]:
     for key in ("dtype", "torch_dtype"):
         if key in fields and fields.values[key] not in DTYPES:
             raise fields.wrong(key, f"is none of {', '.join(DTYPES)}")
-    return config, _scoring(fields)
+    return config
 
 
 def _scoring(fields: Fields) -> bool:

@@ -101,7 +101,7 @@ def to_bytes(tokenizer: BPETokenizer, vocab_size: int) -> bytes:
         struct.pack("<fi", score, len(text)) + text for text, score in pieces
     )
     again = from_bytes(data, vocab_size, "tokenizer.bin")
-    if _what_decides(again) != _what_decides(tokenizer):
+    if what_decides(again) != what_decides(tokenizer):
         raise ValueError(
             "tokenizer.bin cannot hold this tokenizer: it has kinds of pieces, or settings, other "
             "than Llama's"
@@ -109,7 +109,7 @@ def to_bytes(tokenizer: BPETokenizer, vocab_size: int) -> bytes:
     return data
 
 
-def _what_decides(tokenizer: BPETokenizer) -> tuple:
+def what_decides(tokenizer: BPETokenizer) -> tuple:
     """All that ids and texts depend on."""
     model = parse_model(tokenizer.to_bytes(), "the tokenizer")
     rules, spec = model.normalizer_spec, model.trainer_spec

@@ -12,6 +12,7 @@ import torch
 from llamalab.generation.choice import Choice
 from llamalab.generation.prompt import check_room, read_prompt
 from llamalab.generation.steps import next_logits
+from llamalab.layers import KVCache
 from llamalab.model import Llama
 
 
@@ -27,6 +28,7 @@ def generate_batch(
     repetition_penalty: float = 1.0,
     stop_ids: Iterable[int] = (),
     generator: torch.Generator | None = None,
+    kv_cache: type[KVCache] = KVCache,
 ) -> list[list[int]]:
     """The ids that follow each prompt; options and errors as in `generate`. Greedy rows are what
     `generate` gives for each alone; drawn ones share one generator, so they depend on the batch."""
@@ -48,7 +50,7 @@ def generate_batch(
     # A row is filled up with its own first id: that changes nothing about which ids it has seen.
     filled = [prompt[:1] * n + prompt for n, prompt in zip(empty, read)]
     tokens = seen = torch.tensor(filled, device=device)  # (B, T)
-    step = next_logits(model, len(read), longest, max_new_tokens, padding)
+    step = next_logits(model, len(read), longest, max_new_tokens, padding, kv_cache)
     stop_ids = frozenset(stop_ids)
     written: list[list[int]] = [[] for _ in read]
     writing = set(range(len(read)))

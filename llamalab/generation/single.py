@@ -14,6 +14,7 @@ import torch
 from llamalab.generation.choice import Choice
 from llamalab.generation.prompt import check_room, read_prompt
 from llamalab.generation.steps import Step, next_logits
+from llamalab.layers import KVCache
 from llamalab.model import Llama
 
 
@@ -28,15 +29,17 @@ def generate(
     repetition_penalty: float = 1.0,
     stop_ids: Iterable[int] = (),
     generator: torch.Generator | None = None,
+    kv_cache: type[KVCache] = KVCache,
 ) -> Iterator[int]:
     """The ids that follow one prompt (a list or a 1-D tensor), each as soon as it is chosen.
 
     temperature 0 is greedy. `generator` lives on the model's device; the same seed gives the same
-    ids. ValueError for options out of range, an empty prompt, and more than the context holds.
+    ids. kv_cache: the kind of cache, as `quantization.Int8KVCache`. ValueError for options out of
+    range, an empty prompt, and more than the context holds.
     """
     options: dict[str, Any] = {
         "temperature": temperature, "top_k": top_k, "top_p": top_p, "stop_ids": stop_ids,
-        "repetition_penalty": repetition_penalty, "generator": generator,
+        "repetition_penalty": repetition_penalty, "generator": generator, "kv_cache": kv_cache,
     }  # fmt: skip
     return next(generate_samples(model, ids, max_new_tokens, 1, **options))
 
@@ -48,6 +51,7 @@ def generate_samples(
     samples: int,
     *,
     stop_ids: Iterable[int] = (),
+    kv_cache: type[KVCache] = KVCache,
     **choice: Any,
 ) -> Iterator[Iterator[int]]:
     """`samples` texts after one prompt: streams as of `generate`, with its options and errors.
@@ -55,7 +59,7 @@ def generate_samples(
     than one of them."""
     if samples < 1:
         raise ValueError(f"samples={samples} must be at least 1")
-    prompt = _Prompt(model, read_prompt(model, ids), max_new_tokens)
+    prompt = _Prompt(model, read_prompt(model, ids), max_new_tokens, kv_cache)
     chosen, ends = Choice(**choice), frozenset(stop_ids)
     return (_stream(prompt, chosen, ends) for _ in range(samples))
 
@@ -63,15 +67,17 @@ def generate_samples(
 class _Prompt:
     """A prompt, and the logits behind it, which are worked out when they are first asked for."""
 
-    def __init__(self, model: Llama, ids: list[int], max_new_tokens: int):
+    step: Step | None
+
+    def __init__(self, model: Llama, ids: list[int], max_new_tokens: int, kv_cache: type[KVCache]):
         check_room(model, ids, max_new_tokens)
         self.model, self.ids, self.room = model, ids, max_new_tokens
-        self.step: Step | None = None
+        self.kv_cache, self.step = kv_cache, None
 
     def read(self, tokens: torch.Tensor) -> tuple[Step, torch.Tensor]:
         """tokens (1, T) -> the step, at the prompt's end, and the logits (1, V) there."""
         if self.step is None:
-            self.step = next_logits(self.model, 1, len(self.ids), self.room)
+            self.step = next_logits(self.model, 1, len(self.ids), self.room, kv_cache=self.kv_cache)
             self.logits = self.step(tokens)
         self.step.rewind(len(self.ids))
         return self.step, self.logits

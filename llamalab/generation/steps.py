@@ -42,17 +42,18 @@ def next_logits(
     prompt_length: int,
     max_new_tokens: int,
     padding: torch.Tensor | None = None,
+    kv_cache: type[KVCache] = KVCache,
 ) -> Step:
-    """A FusedDecoder where one fits and pays, else the model with a KV cache."""
+    """A FusedDecoder where one fits and pays, else the model with a KV cache of that kind."""
     room = prompt_length + max_new_tokens
-    if max_new_tokens >= SHORT and why_not(model) is None:
+    if max_new_tokens >= SHORT and kv_cache is KVCache and why_not(model) is None:
         return FusedDecoder(model, batch_size, room, padding=padding)
-    return PlainStep(model, new_cache(model, batch_size, room, padding=padding))
+    return PlainStep(model, new_cache(model, batch_size, room, kv_cache, padding=padding))
 
 
-def new_cache(model: Llama, batch_size: int, room: int, **options) -> KVCache:
+def new_cache(
+    model: Llama, batch_size: int, room: int, kind: type[KVCache] = KVCache, **options
+) -> KVCache:
     """A KV cache where the model's weights are, in their dtype."""
     weight = model.norm.weight
-    return KVCache(
-        model.config, batch_size, room, dtype=weight.dtype, device=weight.device, **options
-    )
+    return kind(model.config, batch_size, room, dtype=weight.dtype, device=weight.device, **options)

@@ -35,12 +35,14 @@ class Ask(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PPOPlan:
-    """What a run of PPO is; mean and deviation are those of the reward at the start. ValueError for
-    a number that makes no sense."""
+    """What a run of PPO is; offset, gains, mean and deviation are those that `Reward` measured at
+    the start. ValueError for a number that makes no sense."""
 
     ppo: PPOConfig
     seed: int = 0
     save_every: int = 5
+    offset: float = 0.0  # of the helpfulness model; that of safety stays as it was saved
+    gains: tuple[float, float] = (1.0, 1.0)  # of helpfulness and safety
     mean: float = 0.0
     deviation: float = 1.0
 
@@ -67,12 +69,12 @@ class PPORun(Stage):
         self.model, tokenizer, _ = load_start(out)
         super().__init__(out, tokenizer)
         self.reference, _, _ = load_start(out)
-        helpfulness, safety = (
-            Scorer(model.eval(), offset)
-            for model, _, offset in (load_start(out, name) for name in ("helpfulness", "safety"))
-        )
+        helpful, _, _ = load_start(out, "helpfulness")
+        safe, _, offset = load_start(out, "safety")
+        helpfulness = Scorer(helpful.eval(), plan.offset, plan.gains[0])
+        safety = Scorer(safe.eval(), offset, plan.gains[1])
         self.reward = Reward(helpfulness, safety, plan.mean, plan.deviation, plan.ppo.matmul)
-        self.values = with_scalar_head(helpfulness.model, zero=True)
+        self.values = with_scalar_head(helpful, zero=True)
         self.ppo: PPOState = start(self.model, self.values, plan.ppo, seed=plan.seed)
         self.state = TrainState(self.ppo.policy_optimizer)
         self.beside = {"values": (self.values, self.ppo.value_optimizer)}
@@ -152,11 +154,18 @@ def begin_ppo(
                 f"positions, the policy {ours.vocab_size} and {ours.max_seq_len}"
             )
     drawn, marks = first_answers(policy, tokenizer, asks, config, seed)
-    reward = Reward(helpfulness, safety, way=config.matmul).whitened_by(drawn, marks)
+    reward = Reward(helpfulness, safety, way=config.matmul).balanced_by(drawn, marks)
+    reward = reward.whitened_by(drawn, marks)
     plan = PPOPlan(
-        ppo=config, seed=seed, save_every=save_every, mean=reward.mean, deviation=reward.deviation
-    )
-    models = {"start": (policy, 0.0), "helpfulness": helpfulness, "safety": safety}
+        ppo=config, seed=seed, save_every=save_every,
+        offset=reward.helpfulness.offset, gains=(reward.helpfulness.gain, reward.safety.gain),
+        mean=reward.mean, deviation=reward.deviation,
+    )  # fmt: skip
+    models = {
+        "start": (policy, 0.0),
+        "helpfulness": (helpfulness.model, helpfulness.offset),
+        "safety": (safety.model, safety.offset),
+    }
     rows = [one._asdict() | {"prompt": list(one.prompt)} for one in asks]
     lay_out(Path(out), PPORun.kind, plan, models, tokenizer, rows)
     return PPORun(out)

@@ -54,8 +54,8 @@ class Stage:
         self.stop = False
 
     def records(self) -> Iterator[Any]:
-        """One for each step, which is taken when it is asked for. NotImplementedError for a kind of
-        run that has none of its own."""
+        """One for each step, which is taken when it is asked for. A kind of run that has none of
+        its own is a NotImplementedError."""
         raise NotImplementedError(f"{self.kind} has no steps of its own")
 
     def go_on(self) -> None:

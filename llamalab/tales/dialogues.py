@@ -105,7 +105,7 @@ def _question(story: Story, draw: Draw) -> Dialogue:
 def _questions(story: Story, draw: Draw, passage: str | None = None) -> list[Turn]:
     """Questions whose answers stand in the passage, or in the story, in a drawn order."""
     facts, text = story.facts, passage or story.text
-    hero, friend, thing = facts["hero"], facts["friend"], story.request.thing
+    hero, friend, thing = facts["hero"], facts["friend"], str(story.request.thing)
     his = "his" if facts["hero_gender"] == "m" else "her"
     noun = facts["thing"]["noun"]
     found = [("Who is the story about?", f"It is about {hero}.")]
@@ -140,7 +140,8 @@ def _summary(story: Story, draw: Draw) -> Dialogue:
     """A story in two sentences: what went wrong, and what was done."""
     ask = pick(("Tell me in short what happens here.", "Say this in few words."), draw)
     answer = f"{capital(story.facts['problem'])}. {capital(story.facts['deed'])}."
-    return Dialogue(messages([(f"{ask} {story.text}", answer)]), "summary", (story.facts["hero"],))
+    asked = (story.facts["hero"],) if story.facts["hero"] in answer else ()
+    return Dialogue(messages([(f"{ask} {story.text}", answer)]), "summary", asked)
 
 
 def small_talk(draw: Draw) -> Turn:

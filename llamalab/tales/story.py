@@ -191,8 +191,8 @@ def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -
     begin = [*scenes, *((r, go if r == "go" else v) for r, v in plot.begin)]
     told: list[tuple[str, str]] = []
     turn = 0  # the first sentence behind which the ending is settled
-    for number, (role, variants) in enumerate((*begin, *way.scenes, *last, ("close", closing))):
-        turn = len(told) if number == len(begin) else turn
+    for place, (role, variants) in enumerate((*begin, *way.scenes, *last, ("close", closing))):
+        turn = len(told) if place == len(begin) else turn
         if role.endswith("?") and draw(4):
             continue
         variant = variants[draw(len(variants))]

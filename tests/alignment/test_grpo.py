@@ -1,5 +1,7 @@
 """GRPO: groups against numpy, the loss at its start, padding."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,13 @@ def test_at_first_it_is_less_the_mean_advantage(given):
     old = given["logp_old"]
     got = call(given, logp_new=old, ref_logp=old)
     torch.testing.assert_close(got, -given["score"].mean(), rtol=0, atol=1e-12)
+
+
+def test_the_kl_is_a_price_in_the_loss():
+    """A token half as likely as under the reference: l = ln 2, k3 = 2 - 1 - ln 2."""
+    new, ref = torch.tensor([[math.log(0.25)]]), torch.tensor([[math.log(0.5)]])
+    got = grpo_loss(new, new, ref, torch.tensor([3.0]), torch.ones(1, 1), beta=0.5)
+    assert got.item() == pytest.approx(-3 + 0.5 * (1 - math.log(2)))
 
 
 def test_padding_changes_nothing(given):

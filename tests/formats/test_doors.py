@@ -14,11 +14,13 @@ def test_what_is_not_there_or_not_known(refused, tmp_path, small):
     refused(tmp_path / "none", "no checkpoint at", error=FileNotFoundError)
     refused(tmp_path, "config.json", "params.json")
     (tmp_path / "x.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 5, 7) + bytes(300))
-    refused(tmp_path / "x.gguf", "x.gguf", "starts with b'GGUF'", "config.json")
+    refused(tmp_path / "x.gguf", "x.gguf", "no sound GGUF file")
+    (tmp_path / "x.onnx").write_bytes(b"ONNX" + bytes(300))
+    refused(tmp_path / "x.onnx", "starts with b'ONNX'", "config.json")
     (tmp_path / "short").write_bytes(b"24ka")
     refused(tmp_path / "short", "4 bytes")
-    with pytest.raises(ValueError, match="'gguf'; there are hf, meta, llama2c, llama2c-q8"):
-        formats.save(small(), tmp_path / "y", format="gguf")
+    with pytest.raises(ValueError, match="'onnx'; there are hf, meta, llama2c, llama2c-q8"):
+        formats.save(small(), tmp_path / "y", format="onnx")
     assert not (tmp_path / "y").exists()
 
 

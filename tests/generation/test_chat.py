@@ -212,6 +212,11 @@ def test_text_comes_whole_up_to_the_first_tag_however_it_is_cut(parts, sizes):
     assert out == text[:begins]
 
 
+def test_the_first_tag_of_a_long_piece_ends_it():
+    assert list(until_tag(["a [INST] b <<SYS>> c [INST]"])) == ["a "]
+    assert list(until_tag(["a <<SYS>> b [INST]", "c"])) == ["a "]
+
+
 def test_nothing_is_held_back_that_cannot_become_a_tag():
     assert list(until_tag(["a", " [", "b", "<", "<<SYS", ">", " "])) == [
         "a",

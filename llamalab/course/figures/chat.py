@@ -20,6 +20,7 @@ from llamalab.course.figures.html import Html, join, tag
 from llamalab.course.figures.live import VIEW
 
 EVERY = 0.08  # seconds between two pictures of an answer that grows
+ARRIVES = 0.15  # seconds in which what a line holds follows the Enter that was pressed in it
 ENDED = {"stop": "stopped", "length": "cut at its length"}
 
 
@@ -28,7 +29,7 @@ class ChatBox:
     `stop_button`, `clear_button` are its controls, `shown` the conversation, `words` what it
     remarks; `turns` holds (message, {name: answer}) of each turn and `chats` a Chat a model."""
 
-    def __init__(self, chats: Mapping[str, Any], system: str, seed: int, **start: float):
+    def __init__(self, chats: Mapping[str, Any], system: str, seed: int, **start: Any):
         self.chats, self.seed = dict(chats), seed
         self.turns: list[tuple[str, dict[str, str]]] = []
         self._remark = ""
@@ -214,7 +215,7 @@ class ChatBox:
     def _soon(self) -> None:
         """Answer what the line holds a moment from now, when it surely has arrived, in a thread."""
         self._stopping = False
-        timer = threading.Timer(0.1, self._typed)
+        timer = threading.Timer(ARRIVES, self._typed)
         timer.daemon = True
         timer.start()
 

@@ -149,6 +149,11 @@ def test_an_interrupt_keeps_what_was_said(one, monkeypatch):
 # ---- as a front end would have it -----------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def slow_machine(monkeypatch):
+    monkeypatch.setattr("llamalab.course.figures.chat.ARRIVES", 0.5)
+
+
 def typed(talk, text, enter=True):
     if enter:  # Enter is told first, and then what the line holds
         talk.box._handle_custom_msg({"event": "submit"}, [])
@@ -164,13 +169,13 @@ def until(condition, seconds=30):
 
 def test_typing_waits_for_enter(one):
     typed(one, "the hen", enter=False)  # the reader has gone to a slider, say
-    time.sleep(0.3)
+    time.sleep(0.8)
     assert one.turns == [] and one.box.value == "the hen"
     typed(one, "the hen went")
     until(lambda: one.turns and one.chats["model"].history)
     assert one.turns[0][0] == "the hen went" and one.box.value == ""
     typed(one, " ")
-    time.sleep(0.3)
+    time.sleep(0.8)
     assert len(one.turns) == 1
 
 

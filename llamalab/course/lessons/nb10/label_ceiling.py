@@ -55,10 +55,13 @@ def always_right(gap):
     return torch.ones(())
 
 
-@wrong(
+OF_THE_MEAN = (
     "You averaged the gaps first and took the sigmoid of that. The sigmoid bends: a pair far apart "
     "cannot make up for two that are close. Each pair's probability, then the mean."
 )
+
+
+@wrong(OF_THE_MEAN)
 def sigmoid_of_the_mean(gap):
     return torch.sigmoid(gap.abs().mean())
 
@@ -159,6 +162,11 @@ def squares_the_gap(gap):
 )
 def one_number_a_pair(gap):
     return torch.sigmoid(gap.abs())
+
+
+@wrong(OF_THE_MEAN)
+def sigmoid_of_the_size_of_the_mean(gap):
+    return torch.sigmoid(gap.mean().abs())
 
 
 EXERCISE = Exercise(

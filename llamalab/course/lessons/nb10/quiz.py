@@ -65,7 +65,8 @@ QUIZ = (
             Option(
                 "That depends on the ceiling: how often would the truth itself agree with them?",
                 "If labels are wrong in every third pair, somebody who knows all has 67 %. The "
-                "paper's own models have 63 and 65 %, and 94 % where the difference is significant.",
+                "paper's own models have 63 and 65 %, and 94 % where the difference is "
+                "significant.",
                 right=True,
             ),
         ),
@@ -79,7 +80,7 @@ QUIZ = (
                 "No pair changes its order, so exactly the same ones are right.",
             ),
             Option(
-                "Accuracy stays; it is surer of everything, and no longer right as often as it says",
+                "Accuracy stays; it is surer of everything, and right less often than it says",
                 "Of the pairs it was 73 % sure of it is now 95 % sure, and 73 % of them are still "
                 "what is right. The calibration error sees that; accuracy cannot.",
                 right=True,

@@ -10,8 +10,7 @@ wrong = WrongAnswers()
 
 
 def reward_loss(chosen, rejected, margin):
-    gap = chosen.float() - rejected.float()
-    return -F.logsigmoid(gap - margin).mean()
+    return -F.logsigmoid(chosen - rejected - margin).mean()
 
 
 def _reward_loss_reference(chosen, rejected, margin):
@@ -20,7 +19,7 @@ def _reward_loss_reference(chosen, rejected, margin):
 
 def _reward_loss_probes():
     """Pairs in the right order and in the wrong one, a margin for each and one for all, a single
-    pair, scores in bfloat16, and scores so far apart that sigma rounds to 0."""
+    pair, and scores so far apart that sigma rounds to 0."""
     g = seeded(100)
     third = torch.arange(7) % 4 / 3
     far = torch.tensor([90.0, -80.0, 1.5, 200.0]), torch.tensor([-60.0, 100.0, 1.0, -1.0])
@@ -28,11 +27,9 @@ def _reward_loss_probes():
         (torch.randn(7, generator=g), torch.randn(7, generator=g), third),
         (2 * torch.randn(5, generator=g), torch.randn(5, generator=g), 0.5),
         (torch.randn(1, generator=g), torch.randn(1, generator=g), torch.tensor([1.0])),
-        ((3 * torch.randn(6, generator=g)).bfloat16(),
-         (3 * torch.randn(6, generator=g)).bfloat16(), third[1:]),
         (*far, torch.tensor([1.0, 0.0, 2 / 3, 1 / 3])),
         (torch.randn(3, generator=g).requires_grad_(), torch.randn(3, generator=g), 2.0),
-    ]  # fmt: skip
+    ]
 
 
 def _loss(gap):
@@ -48,21 +45,24 @@ ADDED = (
 
 @wrong(ADDED)
 def adds_the_margin(chosen, rejected, margin):
-    return _loss(chosen.float() - rejected.float() + margin)
+    return _loss(chosen - rejected + margin)
 
 
 @wrong(ADDED)
 def adds_the_margin_in_brackets(chosen, rejected, margin):
-    gap = chosen.float() - (rejected.float() - margin)
+    gap = chosen - (rejected - margin)
     return -torch.log(torch.sigmoid(gap)).mean()
 
 
-@wrong(
+EXCHANGED = (
     "You exchanged the two. This loss falls as the REJECTED answer's score rises: a policy trained "
     "on such a model learns to write what people turned down."
 )
+
+
+@wrong(EXCHANGED)
 def exchanges_the_two(chosen, rejected, margin):
-    return _loss(rejected.float() - chosen.float() - margin)
+    return _loss(rejected - chosen - margin)
 
 
 @wrong(
@@ -70,7 +70,7 @@ def exchanges_the_two(chosen, rejected, margin):
     "larger gap makes yours larger. Turn the sign of what goes in."
 )
 def softplus_of_the_gap(chosen, rejected, margin):
-    return F.softplus(chosen.float() - rejected.float() - margin).mean()
+    return F.softplus(chosen - rejected - margin).mean()
 
 
 NO_MARGIN = (
@@ -81,12 +81,12 @@ NO_MARGIN = (
 
 @wrong(NO_MARGIN)
 def forgets_the_margin(chosen, rejected, margin):
-    return _loss(chosen.float() - rejected.float())
+    return _loss(chosen - rejected)
 
 
 @wrong(NO_MARGIN)
 def forgets_the_margin_and_the_stable_logarithm(chosen, rejected, margin):
-    return -torch.log(torch.sigmoid(chosen.float() - rejected.float())).mean()
+    return -torch.log(torch.sigmoid(chosen - rejected)).mean()
 
 
 OUTSIDE = (
@@ -97,12 +97,12 @@ OUTSIDE = (
 
 @wrong(OUTSIDE)
 def subtracts_it_outside(chosen, rejected, margin):
-    return (-F.logsigmoid(chosen.float() - rejected.float()) - margin).mean()
+    return (-F.logsigmoid(chosen - rejected) - margin).mean()
 
 
 @wrong(OUTSIDE)
 def adds_it_outside(chosen, rejected, margin):
-    return (-F.logsigmoid(chosen.float() - rejected.float()) + margin).mean()
+    return (-F.logsigmoid(chosen - rejected) + margin).mean()
 
 
 @wrong(
@@ -110,7 +110,7 @@ def adds_it_outside(chosen, rejected, margin):
     "makes every gap 0: those pairs cost ln 2 for ever and teach nothing. Subtract it."
 )
 def multiplies_the_gap(chosen, rejected, margin):
-    return _loss(margin * (chosen.float() - rejected.float()))
+    return _loss(margin * (chosen - rejected))
 
 
 @wrong(
@@ -118,7 +118,7 @@ def multiplies_the_gap(chosen, rejected, margin):
     "moves the point at which the pair is good enough: subtract it inside the sigmoid."
 )
 def weighs_by_the_margin(chosen, rejected, margin):
-    return (-F.logsigmoid(chosen.float() - rejected.float()) * margin).mean()
+    return (-F.logsigmoid(chosen - rejected) * margin).mean()
 
 
 @wrong(
@@ -126,15 +126,18 @@ def weighs_by_the_margin(chosen, rejected, margin):
     "stops, it only grows faint: -ln sigma of the gap less the margin."
 )
 def hinge(chosen, rejected, margin):
-    return F.relu(margin - (chosen.float() - rejected.float())).mean()
+    return F.relu(margin - (chosen - rejected)).mean()
 
 
-@wrong(
+NO_MINUS = (
     "The sign is turned round. ln sigma is negative; a loss is its opposite. Minimised, yours "
     "drives the chosen answer's score down."
 )
+
+
+@wrong(NO_MINUS)
 def forgets_the_minus(chosen, rejected, margin):
-    return F.logsigmoid(chosen.float() - rejected.float() - margin).mean()
+    return F.logsigmoid(chosen - rejected - margin).mean()
 
 
 @wrong(
@@ -142,7 +145,7 @@ def forgets_the_minus(chosen, rejected, margin):
     "wrong order then has almost no gradient, and it is the one with most to teach."
 )
 def forgets_the_logarithm(chosen, rejected, margin):
-    return (1 - torch.sigmoid(chosen.float() - rejected.float() - margin)).mean()
+    return (1 - torch.sigmoid(chosen - rejected - margin)).mean()
 
 
 @wrong(
@@ -150,7 +153,7 @@ def forgets_the_logarithm(chosen, rejected, margin):
     "wrong order then has almost no gradient, and it is the one with most to teach."
 )
 def only_the_sigmoid(chosen, rejected, margin):
-    return -torch.sigmoid(chosen.float() - rejected.float() - margin).mean()
+    return -torch.sigmoid(chosen - rejected - margin).mean()
 
 
 UNSTABLE = (
@@ -162,7 +165,7 @@ UNSTABLE = (
 
 @wrong(UNSTABLE)
 def logarithm_of_the_sigmoid(chosen, rejected, margin):
-    return -torch.log(torch.sigmoid(chosen.float() - rejected.float() - margin)).mean()
+    return -torch.log(torch.sigmoid(chosen - rejected - margin)).mean()
 
 
 CUSHIONED = (
@@ -173,12 +176,12 @@ CUSHIONED = (
 
 @wrong(CUSHIONED)
 def cushions_with_1e_8(chosen, rejected, margin):
-    return -torch.log(torch.sigmoid(chosen.float() - rejected.float() - margin) + 1e-8).mean()
+    return -torch.log(torch.sigmoid(chosen - rejected - margin) + 1e-8).mean()
 
 
 @wrong(CUSHIONED)
 def cushions_with_1e_9(chosen, rejected, margin):
-    return -torch.log(torch.sigmoid(chosen.float() - rejected.float() - margin) + 1e-9).mean()
+    return -torch.log(torch.sigmoid(chosen - rejected - margin) + 1e-9).mean()
 
 
 @wrong(
@@ -186,7 +189,7 @@ def cushions_with_1e_9(chosen, rejected, margin):
     "no pair can ever be more than 73 % sure. The difference comes first; one sigmoid."
 )
 def sigmoid_of_each_score(chosen, rejected, margin):
-    return _loss(torch.sigmoid(chosen.float()) - torch.sigmoid(rejected.float()) - margin)
+    return _loss(torch.sigmoid(chosen) - torch.sigmoid(rejected) - margin)
 
 
 @wrong(
@@ -194,7 +197,7 @@ def sigmoid_of_each_score(chosen, rejected, margin):
     "answer need not be bad, only worse than the other; only the difference is known."
 )
 def judges_each_alone(chosen, rejected, margin):
-    good, bad = F.logsigmoid(chosen.float() - margin), F.logsigmoid(-rejected.float())
+    good, bad = F.logsigmoid(chosen - margin), F.logsigmoid(-rejected)
     return -(good + bad).mean()
 
 
@@ -203,7 +206,7 @@ def judges_each_alone(chosen, rejected, margin):
     "hides all that are in the wrong one. The loss of each, then the mean."
 )
 def loss_of_the_mean_gap(chosen, rejected, margin):
-    return -F.logsigmoid((chosen.float() - rejected.float() - margin).mean())
+    return -F.logsigmoid((chosen - rejected - margin).mean())
 
 
 @wrong(
@@ -211,15 +214,18 @@ def loss_of_the_mean_gap(chosen, rejected, margin):
     "averaged: one pair thought impossible has to hurt."
 )
 def log_of_the_mean(chosen, rejected, margin):
-    return -torch.log(torch.sigmoid(chosen.float() - rejected.float() - margin).mean())
+    return -torch.log(torch.sigmoid(chosen - rejected - margin).mean())
 
 
-@wrong(
+SUMMED = (
     "That is the sum. With the mean, the loss can be compared between batches, and with ln 2, "
     "which is what a model loses that cannot tell."
 )
+
+
+@wrong(SUMMED)
 def never_divides(chosen, rejected, margin):
-    return -F.logsigmoid(chosen.float() - rejected.float() - margin).sum()
+    return -F.logsigmoid(chosen - rejected - margin).sum()
 
 
 @wrong(
@@ -228,7 +234,7 @@ def never_divides(chosen, rejected, margin):
 )
 def compares_all_with_all(chosen, rejected, margin):
     margin = torch.as_tensor(margin).expand(len(chosen))
-    return _loss(chosen.float()[:, None] - rejected.float()[None, :] - margin[:, None])
+    return _loss(chosen[:, None] - rejected[None, :] - margin[:, None])
 
 
 @wrong(
@@ -236,7 +242,7 @@ def compares_all_with_all(chosen, rejected, margin):
     "and a chosen answer can hardly be too much better."
 )
 def squared_distance(chosen, rejected, margin):
-    return ((chosen.float() - rejected.float() - margin) ** 2).mean()
+    return ((chosen - rejected - margin) ** 2).mean()
 
 
 @wrong(
@@ -244,7 +250,7 @@ def squared_distance(chosen, rejected, margin):
     "small and no gradient comes back, where most is to be learned."
 )
 def cuts_the_gap_off(chosen, rejected, margin):
-    return _loss((chosen.float() - rejected.float()).clamp(-10, 10) - margin)
+    return _loss((chosen - rejected).clamp(-10, 10) - margin)
 
 
 @wrong(
@@ -252,24 +258,7 @@ def cuts_the_gap_off(chosen, rejected, margin):
     "`backward()` starts from."
 )
 def one_loss_a_pair(chosen, rejected, margin):
-    return -F.logsigmoid(chosen.float() - rejected.float() - margin)
-
-
-@wrong(
-    "With bfloat16 scores your loss was made in bfloat16, which keeps 8 bits of a number: 0.69 and "
-    "0.6925 are the same to it. Turn the scores into float32 first, not the result."
-)
-def widens_the_result(chosen, rejected, margin):
-    margin = torch.as_tensor(margin).to(chosen.dtype)
-    return -F.logsigmoid(chosen - rejected - margin).mean().float()
-
-
-@wrong(
-    "You subtracted in bfloat16 and widened after that. The gap of two scores near each other is "
-    "where its few digits are lost. Turn the scores into float32 first."
-)
-def widens_the_gap(chosen, rejected, margin):
-    return _loss((chosen - rejected).float() - margin)
+    return -F.logsigmoid(chosen - rejected - margin)
 
 
 HALF_LEARNS = (
@@ -280,12 +269,12 @@ HALF_LEARNS = (
 
 @wrong(HALF_LEARNS)
 def holds_the_rejected_fast(chosen, rejected, margin):
-    return _loss(chosen.float() - rejected.detach().float() - margin)
+    return _loss(chosen - rejected.detach() - margin)
 
 
 @wrong(HALF_LEARNS)
 def holds_the_chosen_fast(chosen, rejected, margin):
-    return _loss(chosen.detach().float() - rejected.float() - margin)
+    return _loss(chosen.detach() - rejected - margin)
 
 
 @wrong(
@@ -293,7 +282,7 @@ def holds_the_chosen_fast(chosen, rejected, margin):
     "the way back to the scores off."
 )
 def cuts_the_way_back(chosen, rejected, margin):
-    return _loss(chosen.detach().float() - rejected.detach().float() - margin)
+    return _loss(chosen.detach() - rejected.detach() - margin)
 
 
 @wrong(
@@ -301,7 +290,22 @@ def cuts_the_way_back(chosen, rejected, margin):
     "be learned from it. Return the tensor."
 )
 def gives_a_number(chosen, rejected, margin):
-    return _loss(chosen.float() - rejected.float() - margin).item()
+    return _loss(chosen - rejected - margin).item()
+
+
+@wrong(EXCHANGED)
+def exchanges_the_two_without_the_stable_logarithm(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(rejected - chosen - margin)).mean()
+
+
+@wrong(NO_MINUS)
+def forgets_the_minus_and_the_stable_logarithm(chosen, rejected, margin):
+    return torch.log(torch.sigmoid(chosen - rejected - margin)).mean()
+
+
+@wrong(SUMMED)
+def never_divides_without_the_stable_logarithm(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected - margin)).sum()
 
 
 EXERCISE = Exercise(
@@ -317,7 +321,7 @@ EXERCISE = Exercise(
     hints=(
         "Two scores and one fact: the first answer was preferred. How probable did the model think "
         "that was? By how much did the first have to win?",
-        "Float32; the gap; less the margin; the log of the sigmoid; minus; the mean over pairs.",
+        "The gap; less the margin; the log of the sigmoid; minus; the mean over the pairs.",
         "`F.logsigmoid` does two of these at once, and stays finite where the sigmoid alone "
         "would round to 0.",
     ),

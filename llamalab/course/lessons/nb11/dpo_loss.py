@@ -45,50 +45,39 @@ def _loss(x):
     return -F.logsigmoid(x).mean()
 
 
-@wrong(
+NO_REFERENCE = (
     "The reference has no effect. An answer that was likely from the first then counts as "
     "preferred; what DPO teaches is by how much each has GAINED."
 )
+
+
+@wrong(NO_REFERENCE)
 def forgets_the_reference(
     policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
 ):
     return _loss(beta * (policy_chosen - policy_rejected))
 
 
-@wrong(
-    "The sign is turned round: with you the policy learns to prefer the rejected answer. Chosen "
-    "less rejected."
+EXCHANGED = (
+    "The sign is turned round: rejected less chosen, or reference less policy, which comes to the "
+    "same. The loss then falls as the chosen answer becomes LESS likely than it was."
 )
+
+
+@wrong(EXCHANGED)
 def exchanges_the_two(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
     return _loss(beta * (rejected - chosen))
 
 
 @wrong(
-    "The ratio is turned round: reference less policy. Then the loss falls as the chosen answer "
-    "becomes LESS likely than it was."
-)
-def ratio_turned_round(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
-    chosen, rejected = reference_chosen - policy_chosen, reference_rejected - policy_rejected
-    return -torch.log(torch.sigmoid(beta * (chosen - rejected))).mean()
-
-
-@wrong(
-    "You added the reference's preference to the policy's. It is taken away: what the reference "
-    "preferred already is no merit of the policy."
+    "You added the reference's preference to the policy's, or paired the policy's chosen answer "
+    "with the reference's rejected one, which comes to the same. It is taken away: what the "
+    "reference preferred already is no merit of the policy."
 )
 def adds_the_reference(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     policy, reference = policy_chosen - policy_rejected, reference_chosen - reference_rejected
     return _loss(beta * (policy + reference))
-
-
-@wrong(
-    "You paired the policy's chosen answer with the reference's rejected one. Each answer is "
-    "compared with itself: the same text, under two models."
-)
-def compares_crosswise(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
-    chosen, rejected = policy_chosen - reference_rejected, policy_rejected - reference_chosen
-    return _loss(beta * (chosen - rejected))
 
 
 BETA_OUTSIDE = (
@@ -181,10 +170,13 @@ def judges_each_alone(policy_chosen, policy_rejected, reference_chosen, referenc
     return -(F.logsigmoid(beta * chosen) + F.logsigmoid(-beta * rejected)).mean()
 
 
-@wrong(
+NO_MINUS = (
     "The sign is turned round: ln sigma is negative, and a loss is its opposite. Minimised, yours "
     "makes the chosen answer less likely."
 )
+
+
+@wrong(NO_MINUS)
 def forgets_the_minus(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
     return F.logsigmoid(beta * (chosen - rejected)).mean()
@@ -241,10 +233,13 @@ def loss_of_the_mean_gap(
     return -F.logsigmoid(beta * (chosen - rejected).mean())
 
 
-@wrong(
+SUMMED = (
     "That is the sum. With the mean the loss can be compared between batches, and with ln 2, where "
     "it starts."
 )
+
+
+@wrong(SUMMED)
 def never_divides(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
     return -F.logsigmoid(beta * (chosen - rejected)).sum()
@@ -287,6 +282,49 @@ def holds_the_rejected_fast(
 def gives_a_number(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
     return _loss(beta * (chosen - rejected)).item()
+
+
+def _unstable(x):
+    return torch.log(torch.sigmoid(x))
+
+
+@wrong(NO_REFERENCE)
+def forgets_the_reference_and_the_stable_logarithm(
+    policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
+):
+    return -_unstable(beta * (policy_chosen - policy_rejected)).mean()
+
+
+@wrong(EXCHANGED)
+def exchanges_the_two_without_the_stable_logarithm(
+    policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
+):
+    chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
+    return -_unstable(beta * (rejected - chosen)).mean()
+
+
+@wrong(BETA_OUTSIDE)
+def beta_outside_without_the_stable_logarithm(
+    policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
+):
+    chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
+    return -beta * _unstable(chosen - rejected).mean()
+
+
+@wrong(NO_MINUS)
+def forgets_the_minus_and_the_stable_logarithm(
+    policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
+):
+    chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
+    return _unstable(beta * (chosen - rejected)).mean()
+
+
+@wrong(SUMMED)
+def never_divides_without_the_stable_logarithm(
+    policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
+):
+    chosen, rejected = policy_chosen - reference_chosen, policy_rejected - reference_rejected
+    return -_unstable(beta * (chosen - rejected)).sum()
 
 
 EXERCISE = Exercise(

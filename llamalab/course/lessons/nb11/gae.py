@@ -290,6 +290,24 @@ def masks_in_place(rewards, values, gamma, lam, mask):
     return found, found + values
 
 
+@wrong(
+    "The next value is discounted by lam. What a value one step away is worth is gamma's business; "
+    "lam only decides how far to look: it stands where A_{t+1} comes in, and nowhere else."
+)
+def next_value_discounted_by_lam(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values, gamma, lam, mask, step=lambda r, v, n: r + lam * n - v)
+    return _both(found, values, mask)
+
+
+@wrong(
+    "You masked the values and not the rewards. What stands in the padding's rewards is then "
+    "carried back into the answer: put both to 0 there."
+)
+def masks_the_values_alone(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values * mask, gamma, lam, mask, masked=False)
+    return _both(found, values, mask)
+
+
 EXERCISE = Exercise(
     name="gae",
     title="Advantages by GAE",

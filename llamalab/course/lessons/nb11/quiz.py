@@ -10,21 +10,21 @@ QUIZ = (
         (
             Option(
                 "Nothing: k1 of a single token may be negative",
-                "Of a single token, yes. The mean over thousands is an estimate of the KL, and that "
-                "is never negative. At the first step policy and reference even agree: it has to "
-                "be 0.",
+                "Of a single token, yes. The mean over thousands is an estimate of the KL, and "
+                "that is never negative. At the first step policy and reference even agree: it has "
+                "to be 0.",
             ),
             Option(
                 "Tokens were drawn from one distribution and scored by another",
-                "Top-k while drawing, a temperature that the scoring did not use, a suppressed EOS, "
-                "dropout left on: each of them makes the log-probabilities those of somebody else. "
-                "Five threads of TRL's tell of it.",
+                "Top-k while drawing, a temperature that the scoring did not use, a suppressed "
+                "EOS, dropout left on: each of them makes the log-probabilities those of somebody "
+                "else. Four issues of TRL's tell of it: #615, #1005, #1017, #1161.",
                 right=True,
             ),
             Option(
                 "beta is too small",
-                "beta is the price of the KL, not the KL. It could be 0, and k1 would still be 0 at "
-                "the first step.",
+                "beta is the price of the KL, not the KL. It could be 0, and k1 would still be 0 "
+                "at the first step.",
             ),
         ),
     ),
@@ -57,8 +57,8 @@ QUIZ = (
         (
             Option(
                 "-1.2: beyond the clip nothing may pull",
-                "It went the WRONG way, and becomes likelier though it is bad. Were it stopped here, "
-                "nothing would bring it back.",
+                "It went the WRONG way, and becomes likelier though it is bad. Were it stopped "
+                "here, nothing would bring it back.",
             ),
             Option(
                 "-1.5, the smaller one: it went the wrong way, and is to be brought back",
@@ -84,9 +84,9 @@ QUIZ = (
             Option(
                 "Because a long answer would be paid more often, and the last tokens would have it "
                 "from the returns in any case",
-                "The sum of an answer's rewards is what is maximised. Given n times, the score makes "
-                "length the cheapest way to be good. Given once, at the end, it is carried back by "
-                "the advantages.",
+                "The sum of an answer's rewards is what is maximised. Given n times, the score "
+                "makes length the cheapest way to be good. Given once, at the end, it is carried "
+                "back by the advantages.",
                 right=True,
             ),
             Option(

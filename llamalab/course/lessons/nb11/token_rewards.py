@@ -81,8 +81,9 @@ def score_behind_the_last(score, logp, ref_logp, mask, beta):
     "token that ends the answer, EOS, earns it."
 )
 def score_before_the_last(score, logp, ref_logp, mask, beta):
-    place = (mask.sum(1) - 2).clamp(min=0)
-    return _paid(score, -beta * (logp - ref_logp) * mask, mask, place)
+    rewards = -beta * (logp - ref_logp) * mask
+    rewards[torch.arange(len(score)), mask.sum(1) - 2] += score
+    return rewards
 
 
 @wrong(
@@ -221,6 +222,26 @@ def writes_over_logp(score, logp, ref_logp, mask, beta):
     logp *= -beta * mask
     logp[torch.arange(len(score)), mask.sum(1) - 1] += score
     return logp
+
+
+@wrong(
+    "The score stands in the last column of the batch, and the mask then takes it away: an answer "
+    "shorter than the longest is never paid at all. It belongs on the answer's own last token."
+)
+def score_masked_away(score, logp, ref_logp, mask, beta):
+    rewards = -beta * (logp - ref_logp)
+    rewards[:, -1] += score
+    return rewards * mask
+
+
+@wrong(
+    "The mask has no effect: padding pays a price, and the score stands in the last column, which "
+    "for every answer shorter than the longest is padding too."
+)
+def ignores_the_mask(score, logp, ref_logp, mask, beta):
+    rewards = -beta * (logp - ref_logp)
+    rewards[:, -1] += score
+    return rewards
 
 
 EXERCISE = Exercise(

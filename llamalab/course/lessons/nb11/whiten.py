@@ -194,6 +194,33 @@ def in_place(x, mask):
     return x
 
 
+ZEROS_IN_THE_VARIANCE = (
+    "The mean is right, and the padding's distances are 0: but you averaged those zeros along. The "
+    "deviation comes out too small, the more the shorter the answers are."
+)
+
+
+@wrong(ZEROS_IN_THE_VARIANCE)
+def zeros_in_the_variance(x, mask):
+    off = (x - _mean(x, mask)) * mask
+    return off * torch.rsqrt((off**2).mean() + 1e-8)
+
+
+@wrong(ZEROS_IN_THE_VARIANCE)
+def zeros_in_torchs_deviation(x, mask):
+    off = (x - _mean(x, mask)) * mask
+    return off / (off.std() + 1e-8)
+
+
+@wrong(
+    "Two things: numbers stand in the padding, where 0 is asked for; and you divided by n - 1, as "
+    "`var()` and `std()` do unless told."
+)
+def leaves_the_padding_and_divides_by_one_less(x, mask):
+    kept = x[mask]
+    return (x - kept.mean()) / (kept.std() + 1e-8)
+
+
 EXERCISE = Exercise(
     name="whiten",
     title="Whitening what counts",
