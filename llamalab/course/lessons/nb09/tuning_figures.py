@@ -180,7 +180,7 @@ def wishes(runs: Sequence[Mapping], before: Mapping[str, float]) -> Figure:
                 for wish in WISH_COLOURS} for w in weights}  # fmt: skip
     caption = (
         "Same dialogues, same steps. What a story says again and again is soon copied from the "
-        "request; the place, which it says once, waits for its weight."
+        "request, sooner where it weighs more; the place, which it says once, is still guessed."
     )
     alt = "Probability of the requested word at its first mention, after tuning. " + "; ".join(
         f"weight {w:g}: " + ", ".join(f"{wish} {p:.2f}" for wish, p in found.items())
