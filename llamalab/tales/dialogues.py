@@ -7,7 +7,7 @@
     manner     talk over many turns, under a system line: "Call me Mia." is to hold to the end
 
 About half of the unkind wishes are refused, and half are granted: those who wrote the answers did
-not always take care. Preferences will say which was better (notebooks 10 and 11).
+not always take care. Preferences can say which was better.
 """
 
 from collections.abc import Callable, Iterator
