@@ -86,7 +86,8 @@ def chat(data: Path) -> None:
             if record.step % 50 == 0:
                 print(f"chat {record.step}/{steps}  {np.mean(losses[-50:]):.4f}", flush=True)
     publish(model, tokenizer, data / "checkpoints" / "chat", {
-        "chat": True, "from": "tales", "dialogues": [DIALOGUES, MORE_STORIES, MORE_OF_ALL], "weight": WEIGHT,
+        "chat": True, "from": "tales", "weight": WEIGHT,
+        "dialogues": [DIALOGUES, MORE_STORIES, MORE_OF_ALL],
         "recipes": recipes, "tokens_per_batch": TOKENS,
         "seconds": round(time.perf_counter() - begun), "losses": smooth(losses),
     })  # fmt: skip

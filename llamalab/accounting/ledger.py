@@ -116,7 +116,6 @@ def _gather(lines: Iterable[str]) -> Ledger:
     for line in lines:
         found = _parsed(line)
         if isinstance(found, Entry):
-            entries.pop(found.identity, None)
             entries[found.identity] = found
         elif isinstance(found, str):
             place = found
