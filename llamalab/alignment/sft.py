@@ -4,10 +4,10 @@
     batches   as many rows as fit into `tokens_per_batch`, in a seeded order
 
 Llama 2 concatenates dialogues until a sequence is full. With 4,096 places that is right; with 256 a
-row holds one story, or one story and something short. Then short dialogues stand behind others in
-nearly every row, and a model learns what to say *there*: it refused an unkind request behind
-another dialogue, and never at the start of a text, where it is asked for real (`pack` and notebook
-09 show it). So here nobody stands behind anybody. Loss on the answers alone, as in the paper.
+row holds one story, or some that are short, and what stands behind another is nearly always short.
+A model learns what to say *there*: it refused an unkind request behind another dialogue, and hardly
+ever at the start of a text, where it is asked for real (`packing` and notebook 09 show it). So here
+nobody stands behind anybody. Loss on the answers alone, as in the paper.
 """
 
 from collections.abc import Iterator, Sequence
