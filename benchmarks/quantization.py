@@ -8,8 +8,9 @@ how often the likeliest token is the same; how many tokens of a greedy tale are 
 first that differs; the judge's score of the greedy tales. GPTQ and AWQ read training tales.
 speed: the shipped shape, and a wide one whose weights no longer fit in a cache, with random
 weights. A prompt of 128 tokens, and single tokens behind it, by the model and its KV cache (without
-the FusedDecoder, which only plain float32 has), all in turns, the best of several. Memory is what
-the process grew by when the model was loaded, in a process of its own.
+the FusedDecoder, which only plain float32 has), all in turns, the best of several, in seconds of
+the processor's time, so that whatever else runs here counts little. Memory is what the process grew
+by when the wide model was loaded, in a process of its own.
 """
 
 import argparse
@@ -119,7 +120,7 @@ def quality() -> list[dict]:
 
 def unpacked(model: Llama) -> Llama:
     """A plain model of the same numbers, which writes faster (int8 rounds activations besides)."""
-    if any(model.tok_embeddings.parameters()):
+    if list(model.tok_embeddings.parameters()):
         return model
     plain = Llama(model.config)
     for name, weight in plain.named_parameters():
@@ -155,13 +156,12 @@ def speed(rounds: int) -> list[dict]:
                     best[name] = [min(pair) for pair in zip(best[name], times)]
             for name, model in models.items():
                 prompt, step = best[name]
-                grown = subprocess.run([sys.executable, "-c", MEASURE, path, name], check=True,
-                                       capture_output=True, cwd=ROOT)  # fmt: skip
+                grown = memory(path, name) if shape == "wide" else None
                 table.append({
                     "shape": shape,
                     "format": name,
                     "weights_bytes": weight_bytes(model),
-                    "process_bytes": int(grown.stdout),
+                    "process_bytes": grown,
                     "prompt_tokens_per_second": round(128 / prompt),
                     "tokens_per_second": round(1 / step, 1),
                 })  # fmt: skip
@@ -169,16 +169,24 @@ def speed(rounds: int) -> list[dict]:
     return table
 
 
+def memory(path: str, name: str) -> int:
+    """Bytes that a process of its own grows by."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, path, name], check=True, capture_output=True, cwd=ROOT
+    )
+    return int(done.stdout)
+
+
 def seconds(model: Llama, steps: int) -> tuple[float, float]:
     """Of a prompt of 128 tokens, and of one token behind it."""
     tokens = torch.arange(128)[None] % model.config.vocab_size
     cache = KVCache(model.config, 1, 128 + steps, dtype=model.norm.weight.dtype)
-    start = time.perf_counter()
+    start = time.process_time()
     model(tokens, cache)
-    middle = time.perf_counter()
+    middle = time.process_time()
     for _ in range(steps):
         model(tokens[:, :1], cache)
-    return middle - start, (time.perf_counter() - middle) / steps
+    return middle - start, (time.process_time() - middle) / steps
 
 
 def main() -> None:
