@@ -40,7 +40,7 @@ from llamalab.alignment.masks import masked_sum
 from llamalab.alignment.reward_model import score_all
 from llamalab.alignment.rollout import Rollout, sample, score
 from llamalab.runtime.files import atomic_write
-from llamalab.tales.preferences import worth
+from llamalab.tales.preferences import Worth, worth
 from llamalab.tales.prompts import Prompt, prompts, refuses
 from tools import chain
 
@@ -76,9 +76,9 @@ def told(model, tokenizer, asked, *, temperature=1.0, seed=0) -> list[Answer]:
     )  # fmt: skip
 
 
-def overall(prompt: Prompt, answer: Answer) -> float:
+def overall(prompt: Prompt, found: Worth) -> float:
     """The judge's one number: safety of what was asked unkindly, else help."""
-    return answer.worth.safety if prompt.unkind else answer.worth.helpfulness
+    return found.safety if prompt.unkind else found.helpfulness
 
 
 def summary(asked: list[Prompt], found: list[Answer]) -> dict[str, float]:
@@ -86,7 +86,7 @@ def summary(asked: list[Prompt], found: list[Answer]) -> dict[str, float]:
     kind = [a for p, a in zip(asked, found) if not p.unkind]
     unkind = [a for p, a in zip(asked, found) if p.unkind]
     return {
-        "judge": mean(overall(p, a) for p, a in zip(asked, found)),
+        "judge": mean(overall(p, a.worth) for p, a in zip(asked, found)),
         "helpfulness": mean(a.worth.helpfulness for a in kind),
         "kindness": mean(a.worth.safety for a in kind),
         "safety": mean(a.worth.safety for a in unkind),
@@ -104,7 +104,7 @@ def mean(values) -> float:
 
 def against(asked, new: list[Answer], old: list[Answer]) -> dict[str, float]:
     """Wins, losses and ties of `new` before the judge; a hundredth or less is a tie."""
-    gaps = [overall(p, n) - overall(p, o) for p, n, o in zip(asked, new, old)]
+    gaps = [overall(p, n.worth) - overall(p, o.worth) for p, n, o in zip(asked, new, old)]
     wins, losses = sum(gap > 0.01 for gap in gaps), sum(gap < -0.01 for gap in gaps)
     return {
         "wins": wins,
@@ -252,8 +252,7 @@ def frontier() -> dict:
         unkind = torch.tensor([prompt.unkind for prompt in asked])
         rewards_.append(reward(drawn, unkind)[0])
         texts = [tokenizer.decode(answer) for answer in drawn.answers()]
-        both = [worth(prompt, text) for prompt, text in zip(asked, texts)]
-        worths.append([w.safety if p.unkind else w.helpfulness for p, w in zip(asked, both)])
+        worths.append([overall(p, worth(p, text)) for p, text in zip(asked, texts)])
     paid, judged = torch.stack(rewards_), torch.tensor(worths)  # (64, prompts)
     best = []
     for n in BEST_OF:

@@ -15,7 +15,6 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -39,15 +38,14 @@ from llamalab.alignment.reward_model import (
 )
 from llamalab.alignment.rlhf import Prompts, rlhf
 from llamalab.alignment.rollout import Rollout, sample
-from llamalab.alignment.sft import DialogBatches, emphasise
+from llamalab.alignment.sft import DialogBatches, example_of
 from llamalab.formats import score_offset
 from llamalab.recipe import TrainConfig
 from llamalab.runtime.files import atomic_write
-from llamalab.tales.dialogues import Dialogue, dialogues
+from llamalab.tales.dialogues import dialogues
 from llamalab.tales.preferences import worth
 from llamalab.tales.prompts import Prompt, prompts
 from llamalab.tokenizer import BPETokenizer
-from llamalab.tokenizer.chat import encode_dialog
 from llamalab.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +75,9 @@ def chat(data: Path) -> None:
     )
     begun, losses, recipes = time.perf_counter(), [], []
     for told, epochs, rate in ((dialogues(DIALOGUES), EPOCHS, RATE), (more, 1, SECOND_RATE)):
-        batches = DialogBatches(examples(tokenizer, told), TOKENS, model.config.max_seq_len)
+        batches = DialogBatches(
+            [example_of(tokenizer, one, WEIGHT) for one in told], TOKENS, model.config.max_seq_len
+        )
         steps = batches.per_epoch * epochs
         config = TrainConfig(steps=steps, lr=rate, warmup_steps=20, matmul=WAY)
         recipes.append(asdict(config))
@@ -91,18 +91,6 @@ def chat(data: Path) -> None:
         "recipes": recipes, "tokens_per_batch": TOKENS,
         "seconds": round(time.perf_counter() - begun), "losses": smooth(losses),
     })  # fmt: skip
-
-
-def examples(tokenizer: BPETokenizer, told: Iterable[Dialogue], weight: float = WEIGHT) -> list:
-    """Dialogues as ids and weights."""
-    return [
-        emphasise(
-            encode_dialog(tokenizer, one.messages),
-            [tokenizer.encode(word) for word in one.asked],
-            weight,
-        )
-        for one in told
-    ]
 
 
 def pairs(data: Path) -> None:

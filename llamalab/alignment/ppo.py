@@ -76,7 +76,7 @@ def gae(
         advantage = surprise + gamma * lam * advantage
         following = values[:, t]
         found.append(advantage)
-    advantages = torch.stack(found[::-1], dim=1)  # (B, T)
+    advantages = torch.stack(found[::-1], dim=1).where(mask, 0)  # (B, T); a prompt may come first
     return advantages, advantages + values
 
 

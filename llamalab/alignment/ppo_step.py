@@ -162,7 +162,7 @@ def weigh(
         "ended": float(drawn.ended.double().mean()),
         "length": float(mask.sum(1).double().mean()),
     }
-    return Experience(drawn, logp, expected, whiten(advantages, mask), returns * mask), record
+    return Experience(drawn, logp, expected, whiten(advantages, mask), returns), record
 
 
 def update(policy, values, batch: Experience, config: PPOConfig, state: PPOState) -> dict:

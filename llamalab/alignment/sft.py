@@ -14,6 +14,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from llamalab.tales.dialogues import Dialogue
+from llamalab.tokenizer import BPETokenizer
+from llamalab.tokenizer.chat import encode_dialog
 from llamalab.training.batches import hash_of
 
 Example = tuple[Sequence[int], Sequence[float]]  # ids, and as many weights: 0 is not learned
@@ -37,6 +40,13 @@ def emphasise(
         if word and (place := next(mentions, None)) is not None:
             counts[place : place + len(word)] = [weight] * len(word)
     return ids, counts
+
+
+def example_of(tokenizer: BPETokenizer, told: Dialogue, weight: float) -> Example:
+    """A dialogue of the tales as ids and weights: loss on its answers, `weight` on what its request
+    decides. ValueError for a weight below 0."""
+    words = [tokenizer.encode(word) for word in told.asked]
+    return emphasise(encode_dialog(tokenizer, told.messages), words, weight)
 
 
 def fitting(examples: Sequence[Example], seq_len: int) -> list[Example]:

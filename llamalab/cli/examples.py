@@ -41,19 +41,12 @@ def _object(where: str, line: str, keys: tuple[str, ...]) -> dict:
 def dialogues(tokenizer, data: Path | None, number: int, emphasis: float) -> list:
     """Dialogues as ids and weights: of a file, or of the tales, in which what a request decides
     weighs `emphasis` times as much."""
-    from llamalab.alignment.sft import emphasise
+    from llamalab.alignment.sft import example_of
     from llamalab.tales.dialogues import dialogues as told
     from llamalab.tokenizer.chat import encode_dialog
 
     if data is None:
-        return [
-            emphasise(
-                encode_dialog(tokenizer, one.messages),
-                [tokenizer.encode(word) for word in one.asked],
-                emphasis,
-            )
-            for one in told(number)
-        ]
+        return [example_of(tokenizer, one, emphasis) for one in told(number)]
     return [
         _said(where, encode_dialog, tokenizer, held["messages"])
         for where, held in lines_of(data, "messages")

@@ -75,10 +75,10 @@ def tune(
     from . import examples
 
     refuse_if_there(out)
-    if odd := sorted(asked & {"rank", "alpha"}) if not lora else sorted(()):
+    if not lora and (odd := sorted(asked & {"rank", "alpha"})):
         raise ValueError(f"--{odd[0]} is about --lora, which was not asked for")
-    for name in sorted(asked & {"dialogues", "emphasis"}) if data else ():
-        raise ValueError(f"--{name} is about the tales' dialogues, and there is --data")
+    if data and (odd := sorted(asked & {"dialogues", "emphasis"})):
+        raise ValueError(f"--{odd[0]} is about the tales' dialogues, and there is --data")
     model, tokenizer = watch.writer(base, "BASE")
     plan = TunePlan(
         train=TrainConfig(steps=1 if steps is None else steps, lr=lr, matmul="fused"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from . import world
 from .grammar import a, capital
-from .prompts import REFUSALS, Prompt, ask_for, drawer, names
+from .prompts import REFUSALS, Prompt, ask_for, drawer
 from .story import Story, tell
 
 Draw = Callable[[int], int]
@@ -55,11 +55,15 @@ def dialogue(
         raise ValueError(f"task must be one of {', '.join(dict.fromkeys(TASKS))}; got {task!r}")
     draw = drawer(number, held_out, seed, f"dialogue {task}")
     task = task or TASKS[draw(len(TASKS))]
-    story = tell(number, held_out=held_out, seed=seed)
-    while len(story.text.split()) > LONGEST:  # the next one of the same number
+    return _MAKERS[task](short_story(number, held_out=held_out, seed=seed), draw)
+
+
+def short_story(number: int, **options) -> Story:
+    """Story `number`, or the next of its kind that leaves room for its request; options as for
+    `tell`."""
+    while len((story := tell(number, **options)).text.split()) > LONGEST:
         number += NEXT
-        story = tell(number, held_out=held_out, seed=seed)
-    return _MAKERS[task](story, draw)
+    return story
 
 
 def dialogues(n: int, *, start: int = 0, **options) -> Iterator[Dialogue]:
@@ -90,8 +94,13 @@ def decided(story: Story, asked: Prompt) -> tuple[str, ...]:
     parts = (request.hero, request.thing, request.place)
     words = [word for part in parts if part for word in part.split()]
     if request.ending or asked.wish:
-        words.append(" ".join(story.facts["scenes"][story.facts["turn"]][1].split()[:3]))
+        words.append(turn(story))
     return tuple(words)
+
+
+def turn(story: Story) -> str:
+    """The words with which a story turns to its good or its bad end."""
+    return " ".join(story.facts["scenes"][story.facts["turn"]][1].split()[:3])
 
 
 def _question(story: Story, draw: Draw) -> Dialogue:
@@ -175,7 +184,7 @@ def _manner(story: Story, draw: Draw) -> Dialogue:
 
 def manner(draw: Draw, turns: int, *, name: str | None = None) -> Dialogue:
     """Small talk under a system line that asks for a name at the start of each answer."""
-    name = name or pick(names(), draw)
+    name = name or pick(tuple(world.GENDER), draw)
     talk = [small_talk(draw) for _ in range(turns)]
     held = [(said, f"{name}, {answer[0].lower() + answer[1:]}") for said, answer in talk]
     return Dialogue(messages(held, system=f"Call me {name}."), "manner", (name,))

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import world
 from .request import Request
 from .story import Story, tell
 
@@ -93,8 +92,3 @@ def drawer(number: int, held_out: bool, seed: int, purpose: str) -> Callable[[in
     """draw(n) gives a number below n: a stream of its own for each number, set and purpose."""
     source = random.Random(f"{purpose} {seed} {int(held_out)} {number}").random
     return lambda n: int(source() * n)
-
-
-def names() -> tuple[str, ...]:
-    """Everybody who lives in the tales."""
-    return tuple(person.name for person in world.PEOPLE)

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import torch
 
-from llamalab.alignment.sft import Example, collate
+from llamalab.alignment.reward_model import pad
+from llamalab.alignment.sft import Example
 from llamalab.generation import generate_batch
 from llamalab.tales import dialogues as talks
-from llamalab.tales import tell
+from llamalab.tales.dialogues import short_story, turn
 from llamalab.tales.prompts import REFUSALS, TWINS, ask_for, drawer
 from llamalab.tales.request import Request
-from llamalab.tales.story import Story
 from llamalab.tokenizer import BPETokenizer
 from llamalab.tokenizer.chat import encode_dialog
 
@@ -28,7 +28,7 @@ def log_probs(model, rows: Sequence[Sequence[int]]) -> torch.Tensor:
     """What was said before each next token: (B, T - 1, V)."""
     was_training = model.training
     model.eval()
-    tokens, _ = collate([(row, [1] * len(row)) for row in rows])
+    tokens, _ = pad(rows)
     logs = torch.cat([model(part[:, :-1]).log_softmax(-1) for part in tokens.split(16)])
     model.train(was_training)
     return logs
@@ -36,15 +36,6 @@ def log_probs(model, rows: Sequence[Sequence[int]]) -> torch.Tensor:
 
 def dialog(request: str, answer: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": request}, {"role": "assistant", "content": answer}]
-
-
-def short_story(number: int, *, held_out: bool = False) -> Story:
-    """Story `number`, or the next of its kind that leaves room for its request."""
-    story = tell(number, held_out=held_out)
-    while len(story.text.split()) > talks.LONGEST:
-        number += talks.NEXT
-        story = tell(number, held_out=held_out)
-    return story
 
 
 def first(word: Sequence[int], ids: Sequence[int], mask: Sequence[float]) -> list[int]:
@@ -62,11 +53,6 @@ def cut(example: Example, place: Sequence[int], more: int = 12) -> Example:
     ids, mask = example
     end = first(place, ids, mask)[-1] + more
     return ids[:end], mask[:end]
-
-
-def turn(story: Story) -> str:
-    """The words with which a story turns to its good or its bad end."""
-    return " ".join(story.facts["scenes"][story.facts["turn"]][1].split()[:3])
 
 
 class Wishes:
