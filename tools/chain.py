@@ -60,7 +60,6 @@ TOKENS, WEIGHT = 4096, 10.0
 PAIRS, TEST_PAIRS, FIRST = 2_048, 512, 300_000
 TEMPERATURES = (0.7, 1.1)
 REWARD_RATE, REWARD_BATCH, MARGINS = 3e-4, 32, "small"
-TEST_PROMPTS = 200
 PPO = PPOConfig(iterations=10, matmul=WAY)
 WARM = 256  # answers, to whiten the reward over and to warm the value model up
 DPO_RATE, DPO_BETA, DPO_BATCH = 1e-4, 0.1, 16
