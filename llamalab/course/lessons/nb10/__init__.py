@@ -2,7 +2,7 @@
 
 ORDER = (
     "reward_loss",
-    "combined_reward",
     "label_ceiling",
     "calibration_error",
+    "combined_reward",
 )

@@ -1,4 +1,4 @@
-"""Notebook 10, exercise 4: As sure as it is right?"""
+"""Notebook 10, exercise 3: As sure as it is right?"""
 
 import torch
 

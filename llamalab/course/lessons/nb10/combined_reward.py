@@ -1,4 +1,4 @@
-"""Notebook 10, exercise 2: Two scores, one reward."""
+"""Notebook 10, exercise 4: Two scores, one reward."""
 
 import torch
 

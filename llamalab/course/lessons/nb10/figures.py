@@ -47,6 +47,16 @@ def said(gap: float) -> list[float]:
     return [high - low for low, high in zip(below, below[1:])]
 
 
+def ceiling_by_strength(gaps: Sequence[float], strengths: Sequence[int]) -> list[float]:
+    """Gaps of worths, and what was said of each pair -> for each strength, how often somebody who
+    knows the truth can be expected to agree with those who said it."""
+    agree: list[list[float]] = [[], [], [], []]
+    for gap, level in zip(gaps, strengths):
+        shares = said(abs(gap))
+        agree[level].append(shares[4 + level] / (shares[4 + level] + shares[3 - level]))
+    return [sum(part) / len(part) if part else math.nan for part in agree]
+
+
 def annotator_words(gap: float) -> str:
     """What the explorer says of a gap."""
     shares = said(gap)

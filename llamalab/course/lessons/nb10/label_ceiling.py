@@ -1,4 +1,4 @@
-"""Notebook 10, exercise 3: The ceiling of noisy labels."""
+"""Notebook 10, exercise 2: The ceiling of noisy labels."""
 
 import math
 
