@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from llamalab.alignment import Calibration
 from llamalab.course.figures import (
     Slider,
     arrow,
@@ -298,7 +299,7 @@ def by_strength(panels: Mapping[str, Mapping[str, Sequence[float]]], caption: st
     return fig
 
 
-def reliability(found: Mapping[str, object], caption: str) -> Figure:
+def reliability(found: Mapping[str, Calibration], caption: str) -> Figure:
     """How sure against how often right: for each name a `Calibration`. Larger dots hold more."""
     parts = []
     for name, one in found.items():
