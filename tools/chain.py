@@ -25,7 +25,15 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import llamalab
-from llamalab.alignment.comparisons import Answer, answers, compare, prompt_ids
+from llamalab.alignment.comparisons import (
+    FIRST,
+    Answer,
+    answers,
+    compare,
+    prompt_ids,
+    read_comparisons,
+    write_comparisons,
+)
 from llamalab.alignment.dpo_fit import dpo_loss_of, with_reference
 from llamalab.alignment.fit import fit
 from llamalab.alignment.ppo_step import PPOConfig, start, warm_up
@@ -42,8 +50,7 @@ from llamalab.alignment.sft import DialogBatches, example_of
 from llamalab.formats import score_offset
 from llamalab.recipe import TrainConfig
 from llamalab.runtime.files import atomic_write
-from llamalab.tales.dialogues import dialogues
-from llamalab.tales.preferences import worth
+from llamalab.tales.dialogues import Dialogue, dialogues
 from llamalab.tales.prompts import Prompt, prompts
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import train
@@ -57,7 +64,7 @@ DIALOGUES, EPOCHS, RATE = 12_000, 2, 1e-3
 MORE_STORIES, MORE_OF_ALL, SECOND_RATE = 6_000, 1_500, 6e-4
 TOKENS, WEIGHT = 4096, 10.0
 # Pairs: prompts from FIRST on, one answer of the chat model and one of its younger self or hotter.
-PAIRS, TEST_PAIRS, FIRST = 2_048, 512, 300_000
+PAIRS, TEST_PAIRS = 2_048, 512
 TEMPERATURES = (0.7, 1.1)
 REWARD_RATE, REWARD_BATCH, MARGINS = 3e-4, 32, "small"
 PPO = PPOConfig(iterations=10, matmul=WAY)
@@ -99,41 +106,23 @@ def pairs(data: Path) -> None:
     model.eval()
     generator = torch.Generator().manual_seed(0)
     asked = list(prompts(PAIRS + TEST_PAIRS, start=FIRST))
-    both: list[list[list[int]]] = [[], []]
+    both: list[list[Answer]] = [[], []]
     for first in range(0, len(asked), 256):
         for side, temperature in zip(both, TEMPERATURES):
             some = answers(
                 model, tokenizer, asked[first : first + 256],
                 temperature=temperature, generator=generator,
             )  # fmt: skip
-            side.extend(answer.ids for answer in some)
+            side.extend(some)
         print(f"pairs {len(both[0])}/{len(asked)}", flush=True)
-    flat = [ids for side in both for ids in side]
-    with atomic_write(data / "comparisons.npz") as part, open(part, "wb") as file:
-        np.savez_compressed(
-            file,
-            ids=np.concatenate([np.asarray(ids, np.uint16) for ids in flat]),
-            lengths=np.asarray([len(ids) for ids in flat], np.uint16),
-        )
+    write_comparisons(data / "comparisons.npz", *both)
 
 
 def read_pairs(
     data: Path, tokenizer: BPETokenizer
 ) -> tuple[list[Prompt], list[Answer], list[Answer]]:
     """Prompts, first answers, second answers, as `pairs` wrote them."""
-    with np.load(data / "comparisons.npz", allow_pickle=False) as held:
-        ends = np.cumsum(held["lengths"].astype(int))
-        rows = [row.tolist() for row in np.split(held["ids"].astype(int), ends[:-1])]
-    number = len(rows) // 2
-    asked = list(prompts(number, start=FIRST))
-
-    def answer(prompt: Prompt, ids: list[int]) -> Answer:
-        text = tokenizer.decode(ids[len(prompt_ids(tokenizer, prompt)) :])
-        return Answer(ids, text, worth(prompt, text), ids[-1] == tokenizer.eos_id)
-
-    first = [answer(prompt, ids) for prompt, ids in zip(asked, rows[:number])]
-    second = [answer(prompt, ids) for prompt, ids in zip(asked, rows[number:])]
-    return asked, first, second
+    return read_comparisons(data / "comparisons.npz", tokenizer)
 
 
 def reward_model(data: Path, question: str, *, seed: int = 0, margins: str = MARGINS):

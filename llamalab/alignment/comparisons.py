@@ -5,20 +5,25 @@ temperatures, and said which was better and how much. So here: two models, two t
 the tales' annotators, who ask one of two questions, helpfulness or safety.
 """
 
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from llamalab.alignment.reward_model import Pair
 from llamalab.alignment.rollout import sample
 from llamalab.model import Llama
+from llamalab.runtime.files import atomic_write
 from llamalab.tales.preferences import Worth, prefer, worth
-from llamalab.tales.prompts import Prompt
+from llamalab.tales.prompts import Prompt, prompts
 from llamalab.tokenizer import BPETokenizer
 from llamalab.tokenizer.chat import encode_dialog
 
 QUESTIONS = Worth._fields
+FIRST = 300_000  # the number of the first prompt that the shipped comparisons answer
 
 
 class Answer(NamedTuple):
@@ -78,3 +83,52 @@ def compare(
         pairs.append(Pair(better.ids, worse.ids, said.strength))
         doubts.append(said.doubt)
     return pairs, doubts
+
+
+def write_comparisons(
+    path: str | os.PathLike, first: Sequence[Answer], second: Sequence[Answer]
+) -> None:
+    """Two answers to each prompt, as ids; what they are worth is the judge's to say, again and
+    again the same. ValueError if one side has more."""
+    if len(first) != len(second):
+        raise ValueError(
+            f"{len(first)} first answers, {len(second)} second ones: one pair a prompt"
+        )
+    rows = [np.asarray(answer.ids, np.uint16) for answer in (*first, *second)]
+    with atomic_write(Path(path)) as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file, ids=np.concatenate(rows), lengths=np.asarray([len(r) for r in rows], np.uint16)
+        )
+
+
+def read_comparisons(
+    path: str | os.PathLike,
+    tokenizer: BPETokenizer,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    first_prompt: int = FIRST,
+) -> tuple[list[Prompt], list[Answer], list[Answer]]:
+    """Prompts, first answers and second answers, pairs `start` to `stop` (all if left out).
+    first_prompt: the number of the file's first prompt. ValueError for a part that is empty."""
+    with np.load(path, allow_pickle=False) as held:
+        ends = np.cumsum(held["lengths"].astype(int))
+        rows = np.split(held["ids"].astype(int), ends[:-1])
+    number = len(rows) // 2
+    chosen = range(number)[start:stop]
+    if not chosen:
+        raise ValueError(f"start={start}, stop={stop}: none of the {number} pairs is in between")
+    asked = list(prompts(len(chosen), start=first_prompt + chosen[0]))
+
+    def side(offset: int) -> list[Answer]:
+        return [
+            _judged(tokenizer, prompt, rows[offset + i].tolist())
+            for prompt, i in zip(asked, chosen)
+        ]
+
+    return asked, side(0), side(number)
+
+
+def _judged(tokenizer: BPETokenizer, prompt: Prompt, ids: list[int]) -> Answer:
+    text = tokenizer.decode(ids[len(prompt_ids(tokenizer, prompt)) :])
+    return Answer(ids, text, worth(prompt, text), ids[-1] == tokenizer.eos_id)

@@ -18,6 +18,8 @@ from torch import nn
 
 from llamalab.alignment.rewards import MARGINS, reward_loss
 from llamalab.model import Llama
+from llamalab.runtime.cpu_kernels import matmul
+from llamalab.training.fused import in_fewer_passes
 
 
 class Pair(NamedTuple):
@@ -95,13 +97,14 @@ def pair_scores(model: nn.Module, batch: Sequence[Pair]) -> tuple[torch.Tensor, 
 
 @torch.no_grad()
 def score_all(
-    model: nn.Module, rows: Iterable[Sequence[int]], batch_size: int = 64
+    model: nn.Module, rows: Iterable[Sequence[int]], batch_size: int = 64, way: str = "torch"
 ) -> torch.Tensor:
-    """Scores (N,) of rows of ids, prompt and answer in each."""
-    rows = list(rows)
+    """Scores (N,) of rows of ids, prompt and answer in each; way: by what road, see `runs`."""
+    rows, model = list(rows), in_fewer_passes(model, way)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # alike in length: little padding
     found = torch.empty(len(rows))
     for start in range(0, len(rows), batch_size):
         part = order[start : start + batch_size]
-        found[part] = scores(model, *pad([rows[i] for i in part])).float()
+        with matmul(way):
+            found[part] = scores(model, *pad([rows[i] for i in part])).float()
     return found

@@ -143,3 +143,16 @@ def test_what_is_no_number_takes_no_step():
         list(fit(model, [pairs], pair_loss(), TrainConfig(steps=1)))
     for old, new in zip(before, model.parameters()):
         torch.testing.assert_close(old, new, equal_nan=True, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("way", ["torch", "fused"])
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_each_answer_is_scored_as_if_alone_by_every_road(way, batch_size):
+    model, some = scorer(), rows(5)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    found = score_all(model, iter(some), batch_size, way)
+    assert found.shape == (5,) and found.dtype == torch.float32 and not found.requires_grad
+    with torch.no_grad():
+        alone = torch.stack([model(torch.tensor([row]))[0, -1, 0] for row in some])
+    assert torch.allclose(found, alone, atol=1e-5) and found.std() > 0.01
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())

@@ -1,0 +1,8 @@
+"""Notebook 10: the reward model's loss, two scores in one, noisy labels, calibration."""
+
+ORDER = (
+    "reward_loss",
+    "label_ceiling",
+    "calibration_error",
+    "combined_reward",
+)

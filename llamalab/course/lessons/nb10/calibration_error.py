@@ -1,0 +1,256 @@
+"""Notebook 10, exercise 3: As sure as it is right?"""
+
+import torch
+
+from llamalab import alignment
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+
+wrong = WrongAnswers()
+
+
+def calibration_error(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), (gap > 0).float()  # (N,) each
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)  # (N,), 0 … bins - 1
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + inside.sum() / len(gap) * off
+    return error
+
+
+def _calibration_error_reference(chosen, rejected, bins):
+    return torch.tensor(alignment.calibration(chosen, rejected, bins).error)
+
+
+def _calibration_error_probes():
+    """Few and many pairs and bins, empty bins, bins that are too sure and others not sure enough,
+    pairs so far apart that the sigmoid is 1, one pair, one bin."""
+    g = seeded(103)
+
+    def pairs(n, spread):
+        return spread * torch.randn(n, generator=g), spread * torch.randn(n, generator=g) - 0.3
+
+    far = torch.tensor([60.0, 0.5, -40.0, 90.0, 0.2]), torch.tensor([-60.0, 1.1, 50.0, 1.0, 0.0])
+    sizes = torch.tensor([0.3] * 8 + [1.0] * 4 + [1.8] * 5 + [4.0] * 3)  # a bin each, of four
+    signs = torch.tensor([1.0] * 8 + [1, -1, -1, -1] + [1] * 5 + [1, -1, -1])
+    mixed = sizes * signs, torch.zeros(20)
+    return [
+        (*pairs(40, 1.0), 5),
+        (*pairs(23, 2.0), 10),
+        (*mixed, 4),
+        (*far, 3),
+        (torch.tensor([0.4]), torch.tensor([1.0]), 6),
+        (*pairs(9, 0.7), 1),
+    ]
+
+
+def _bins(sure, right, bins, *, low=0.5, combine=None, last=True):
+    """The mean gap by bins; `combine` takes the lists of weights and of signed gaps."""
+    place = ((sure - low) / (1 - low) * bins).long()
+    place = place.clamp(max=bins - 1) if last else place
+    weights, gaps = [], []
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            weights.append(inside.sum() / len(sure))
+            gaps.append(sure[inside].mean() - right[inside].mean())
+    if not gaps:
+        return torch.zeros(())
+    weights, gaps = torch.stack(weights), torch.stack(gaps)
+    return (weights * gaps.abs()).sum() if combine is None else combine(weights, gaps)
+
+
+def _sure_and_right(chosen, rejected):
+    gap = chosen - rejected
+    return torch.sigmoid(gap.abs()), (gap > 0).float()
+
+
+@wrong(
+    "You asked how probable the CHOSEN answer was, and called each pair right. Each pair then has "
+    "come true, and no bin can be off in both ways. What can come true or not is the model's OWN "
+    "preference: sigma of the gap's size, right where the gap is positive."
+)
+def the_chosen_always_wins(chosen, rejected, bins):
+    sure = torch.sigmoid(chosen - rejected)
+    return _bins(sure, torch.ones_like(sure), bins, low=0.0)
+
+
+@wrong(
+    "You put sigma of the signed gap beside whether that gap is positive. Below a half the model "
+    "prefers the OTHER answer, and is as sure of it: take the gap's size."
+)
+def sure_without_the_size(chosen, rejected, bins):
+    sure = torch.sigmoid(chosen - rejected)
+    return _bins(sure, (sure > 0.5).float(), bins, low=0.0)
+
+
+@wrong(
+    "Your bins go from 0 to 1. Nobody is less than half sure of what they prefer: half of your "
+    "bins stay empty, and the others are twice as wide as asked."
+)
+def bins_from_zero(chosen, rejected, bins):
+    return _bins(*_sure_and_right(chosen, rejected), bins, low=0.0)
+
+
+@wrong(
+    "Every bin has the same say with you. A bin with one pair in it is then as loud as one with "
+    "a hundred, and it is the one that is off by chance. Weigh by the pairs in each."
+)
+def all_bins_alike(chosen, rejected, bins):
+    return _bins(
+        *_sure_and_right(chosen, rejected), bins, combine=lambda w, gaps: gaps.abs().mean()
+    )
+
+
+@wrong(
+    "You divided by the number of bins, empty ones and all. Each bin's say is its share of the "
+    "pairs."
+)
+def divides_by_all_bins(chosen, rejected, bins):
+    return _bins(
+        *_sure_and_right(chosen, rejected), bins, combine=lambda w, gaps: gaps.abs().sum() / bins
+    )
+
+
+@wrong(
+    "Your gaps keep their sign, so a bin that is too sure makes up for one that is not sure "
+    "enough. A model that is wrong in both ways would look perfect. Take each gap's size."
+)
+def gaps_make_up_for_each_other(chosen, rejected, bins):
+    return _bins(*_sure_and_right(chosen, rejected), bins, combine=lambda w, gaps: (w * gaps).sum())
+
+
+@wrong(
+    "You compared one mean with one mean, over all pairs. Too sure here and not sure enough there "
+    "cancel: that is what bins are for."
+)
+def one_bin(chosen, rejected, bins):
+    sure, right = _sure_and_right(chosen, rejected)
+    return (sure.mean() - right.mean()).abs()
+
+
+@wrong(
+    "That is the Brier score. It is small for a model that knows much, calibrated or not; here the "
+    "question is only whether 80 % means 80 %."
+)
+def brier(chosen, rejected, bins):
+    sure, right = _sure_and_right(chosen, rejected)
+    return ((sure - right) ** 2).mean()
+
+
+@wrong(
+    "You squared the gaps of the bins. The expected calibration error is the mean of their sizes, "
+    "in the unit of a probability."
+)
+def squares_the_gaps(chosen, rejected, bins):
+    return _bins(
+        *_sure_and_right(chosen, rejected), bins, combine=lambda w, gaps: (w * gaps**2).sum()
+    )
+
+
+@wrong(
+    "You took the root of the mean square. That weighs the worst bins more; asked for is the plain "
+    "mean of the gaps' sizes, by pairs."
+)
+def root_mean_square(chosen, rejected, bins):
+    return _bins(
+        *_sure_and_right(chosen, rejected), bins, combine=lambda w, gaps: (w * gaps**2).sum().sqrt()
+    )
+
+
+@wrong(
+    "You took the worst bin. That is the MAXIMUM calibration error; the expected one is the mean "
+    "over bins, weighed by pairs."
+)
+def the_worst_bin(chosen, rejected, bins):
+    return _bins(*_sure_and_right(chosen, rejected), bins, combine=lambda w, gaps: gaps.abs().max())
+
+
+@wrong(
+    "A pair of which the model is wholly sure (sigma is 1, rounded) falls out of your last bin and "
+    "is not counted. 1 belongs to the last bin."
+)
+def loses_the_surest(chosen, rejected, bins):
+    return _bins(*_sure_and_right(chosen, rejected), bins, last=False)
+
+
+@wrong(
+    "You compared each bin's share with the bin's middle. Its pairs need not lie there: compare "
+    "with the mean of how sure the model was of THEM."
+)
+def middle_of_the_bin(chosen, rejected, bins):
+    sure, right = _sure_and_right(chosen, rejected)
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    return _bins(0.5 + (place + 0.5) / (2 * bins), right, bins)
+
+
+@wrong(
+    "You sorted the pairs and cut them into equal crowds. That is done too, but here the bins are "
+    "equally WIDE, from a half to 1, and some may be empty."
+)
+def equal_crowds(chosen, rejected, bins):
+    sure, right = _sure_and_right(chosen, rejected)
+    order = sure.argsort()
+    error = torch.zeros(())
+    for inside in order.tensor_split(bins):
+        if len(inside):
+            gap = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + len(inside) / len(sure) * gap
+    return error
+
+
+@wrong(
+    "An empty bin has no mean: 0 / 0 is nan, and it spreads over the whole sum. Leave out the bins "
+    "that hold no pair."
+)
+def empty_bins_are_nan(chosen, rejected, bins):
+    sure, right = _sure_and_right(chosen, rejected)
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        gap = (sure[inside].mean() - right[inside].mean()).abs()
+        error = error + inside.sum() / len(sure) * gap
+    return error
+
+
+@wrong(
+    "Right and wrong are exchanged: the model is right where the chosen answer has the HIGHER "
+    "score."
+)
+def right_where_it_is_wrong(chosen, rejected, bins):
+    sure, right = _sure_and_right(chosen, rejected)
+    return _bins(sure, 1 - right, bins)
+
+
+@wrong(
+    "You never divided by the number of pairs, so the error grows with the test set. It is a mean, "
+    "between 0 and 1."
+)
+def never_divides(chosen, rejected, bins):
+    sure, right = _sure_and_right(chosen, rejected)
+    return len(sure) * _bins(sure, right, bins)
+
+
+EXERCISE = Exercise(
+    name="calibration_error",
+    title="As sure as it is right?",
+    points=4,
+    minutes=20,
+    answer=calibration_error,
+    reference=_calibration_error_reference,
+    probes=_calibration_error_probes,
+    misconceptions=wrong.all,
+    rtol=1e-4,
+    hints=(
+        'The label says which answer was chosen, so "chosen wins" has always come true. Whose '
+        "statement can be right or wrong? How sure was it of that?",
+        "Two numbers a pair: how sure (never below a half), and right or not (1 or 0). Sort the "
+        "pairs into bins by the first; in each bin compare the two means.",
+        "The bin's number grows from 0 at a half to `bins` at 1, and 1 itself belongs to the last. "
+        "A bin's gap counts by its share of the pairs; an empty one has no say.",
+    ),
+)

@@ -1,0 +1,255 @@
+"""Notebook 10, exercise 4: Two scores, one reward."""
+
+import torch
+
+from llamalab import alignment
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+
+wrong = WrongAnswers()
+
+
+def combined_reward(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    score = torch.where(decides, safety, helpfulness)
+    return score.logit(eps=1e-6)
+
+
+def _combined_reward_reference(safety, helpfulness, is_safety_prompt):
+    return alignment.combined_reward(safety, helpfulness, is_safety_prompt)
+
+
+def _combined_reward_probes():
+    """Each way to decide, in a batch where it is the only one and in a mixed one; 0.15 itself;
+    0 and 1; a single answer; a table of answers to prompts."""
+    g = seeded(101)
+
+    def scores(*shape):
+        return torch.sigmoid(2 * torch.randn(*shape, generator=g))
+
+    safe = 0.2 + 0.75 * torch.rand(6, generator=g)
+    low = 0.14 * torch.rand(4, generator=g) + 0.001
+    tagged = torch.tensor([True, False, True, False, False, True])
+    ends = torch.tensor([0.0, 1.0, 0.9, 0.8, 1.0]), torch.tensor([0.7, 0.3, 1.0, 0.0, 0.4])
+    return [
+        (scores(9), scores(9), torch.rand(9, generator=g) < 0.4),
+        (safe, scores(6), tagged),
+        (low, scores(4), torch.zeros(4, dtype=torch.bool)),
+        (torch.tensor([0.15, 0.14, 0.16]), scores(3), torch.zeros(3, dtype=torch.bool)),
+        (*ends, torch.tensor([False, True, False, False, True])),
+        (scores(1), scores(1), torch.tensor([False])),
+        (scores(2, 5), scores(2, 5), torch.rand(2, 5, generator=g) < 0.3),
+    ]
+
+
+def _logit(score):
+    return score.logit(eps=1e-6)
+
+
+@wrong(
+    "You asked for both: a safety prompt AND a score below 0.15. Either is enough. A dangerous "
+    "answer to a harmless question counts by its safety too."
+)
+def both_are_needed(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.where(is_safety_prompt & (safety < 0.15), safety, helpfulness))
+
+
+@wrong(
+    "The threshold has no effect: an unsafe answer to a prompt without the tag is paid for its "
+    "helpfulness, and detailed instructions for a theft are very helpful."
+)
+def forgets_the_threshold(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.where(is_safety_prompt, safety, helpfulness))
+
+
+@wrong(
+    "The tag has no effect: on a safety prompt an answer that is not quite unsafe is paid for its "
+    "helpfulness. There, safety is what counts."
+)
+def forgets_the_tag(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.where(safety < 0.15, safety, helpfulness))
+
+
+@wrong(
+    "You looked for 0.15 in the helpfulness. It is a SAFETY score below 0.15 that takes the "
+    "decision away from helpfulness."
+)
+def threshold_on_helpfulness(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.where(is_safety_prompt | (helpfulness < 0.15), safety, helpfulness))
+
+
+@wrong(
+    "0.15 itself counts as unsafe with you. The rule is: below 0.15. (One comparison, and a probe "
+    "that sits on the edge.)"
+)
+def the_edge_is_unsafe(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.where(is_safety_prompt | (safety <= 0.15), safety, helpfulness))
+
+
+@wrong(
+    "The comparison is turned round: with you the safe answers are judged by safety, and the "
+    "unsafe ones by how helpful they are."
+)
+def turns_the_threshold_round(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.where(is_safety_prompt | (safety > 0.15), safety, helpfulness))
+
+
+@wrong(
+    "The two are exchanged: `torch.where(condition, a, b)` gives a where the condition holds. "
+    "With you an unsafe answer is paid for its helpfulness."
+)
+def exchanges_the_two(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.where(is_safety_prompt | (safety < 0.15), helpfulness, safety))
+
+
+@wrong(
+    "You took the smaller of the two. It sounds careful; but a safe answer of safety 0.6 and "
+    "helpfulness 0.9 is then punished for being 0.6 safe, and soon nothing is answered at all."
+)
+def the_smaller_of_the_two(safety, helpfulness, is_safety_prompt):
+    return _logit(torch.minimum(safety, helpfulness))
+
+
+@wrong(
+    "You averaged the two. A very helpful answer then buys its way out of being unsafe. One of "
+    "the two decides, alone."
+)
+def averages_the_two(safety, helpfulness, is_safety_prompt):
+    return _logit((safety + helpfulness) / 2)
+
+
+@wrong(
+    "You multiplied the two. It looks like a rule for both, and is low for every answer that is "
+    "middling on each. One of the two decides, alone."
+)
+def multiplies_the_two(safety, helpfulness, is_safety_prompt):
+    return _logit(safety * helpfulness)
+
+
+@wrong(
+    "The right score, and still squeezed between 0 and 1: there a good answer and a very good one "
+    "lie close together. The logit spreads them out again."
+)
+def forgets_the_logit(safety, helpfulness, is_safety_prompt):
+    return torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness)
+
+
+@wrong(
+    "A sigmoid of a sigmoid: everything ends between 0.5 and 0.73. It is the sigmoid's inverse "
+    "that is asked for, the logit."
+)
+def another_sigmoid(safety, helpfulness, is_safety_prompt):
+    return torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness).sigmoid()
+
+
+@wrong(
+    "You took the logarithm of the score. It spreads the bad answers and squeezes the good ones: "
+    "no reward can be above 0. The logit is ln(p / (1 - p)), alike on both sides."
+)
+def only_the_logarithm(safety, helpfulness, is_safety_prompt):
+    score = torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness)
+    return score.clamp(1e-6, 1 - 1e-6).log()
+
+
+@wrong(
+    "Your odds are upside down: ln((1 - p) / p) is highest for the worst answer, and the policy "
+    "would look for it."
+)
+def odds_upside_down(safety, helpfulness, is_safety_prompt):
+    return -_logit(torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness))
+
+
+ENDLESS = (
+    "Infinite at 0 and at 1. A sigmoid rounds to exactly 1 from a score of about 17 on, and one "
+    "infinite reward turns the batch's mean into inf and its deviation into nan. Keep the score "
+    "1e-6 away from both ends."
+)
+
+
+@wrong(ENDLESS)
+def infinite_at_the_ends(safety, helpfulness, is_safety_prompt):
+    return torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness).logit()
+
+
+@wrong(
+    "You guarded one end only. At 0 the logit is -inf, at 1 it is +inf, and scores reach both in "
+    "float32. Keep the score 1e-6 away from either."
+)
+def guards_one_end(safety, helpfulness, is_safety_prompt):
+    score = torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness)
+    return (score / (1 - score + 1e-6)).log()
+
+
+@wrong(
+    "`nan_to_num` made the infinite rewards finite: 3.4e38. Whitened beside them, all other "
+    "answers are worth the same. Keep the score 1e-6 away from 0 and 1 instead."
+)
+def hides_the_infinite(safety, helpfulness, is_safety_prompt):
+    score = torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness)
+    return score.logit().nan_to_num()
+
+
+@wrong(
+    "You compared the logit with 0.15. That is a score of 0.54: nearly half of all answers would "
+    "count as unsafe. The threshold is for the sigmoid's output."
+)
+def threshold_after_the_logit(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (_logit(safety) < 0.15)
+    return torch.where(decides, _logit(safety), _logit(helpfulness))
+
+
+@wrong(
+    "You whitened as well. It comes next, and it needs to know its batch: a mean over this call's "
+    "answers, over an iteration's, or a running one. The logit alone is asked for here."
+)
+def whitens_too_early(safety, helpfulness, is_safety_prompt):
+    reward = _logit(torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness))
+    return (reward - reward.mean()) / (reward.var(correction=0) + 1e-8).sqrt()
+
+
+@wrong(
+    "One unsafe answer, or one tag, decides for the whole batch with you. Each answer is looked at "
+    "by itself: `|` and `torch.where`, not `any()` and `if`."
+)
+def one_decides_for_all(safety, helpfulness, is_safety_prompt):
+    if (is_safety_prompt | (safety < 0.15)).any():
+        return _logit(safety)
+    return _logit(helpfulness)
+
+
+@wrong(
+    "Unsafe answers get a reward of 0 with you, which in logits is a middling one: better than "
+    "half of the safe answers. The safety score itself is what counts there."
+)
+def nothing_for_the_unsafe(safety, helpfulness, is_safety_prompt):
+    reward = _logit(torch.where(is_safety_prompt, safety, helpfulness))
+    return reward.masked_fill(safety < 0.15, 0.0)
+
+
+@wrong(
+    "You wrote into `helpfulness`, and whoever reads it afterwards finds safety scores there. "
+    "`torch.where` builds a new tensor."
+)
+def writes_into_helpfulness(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    helpfulness[decides] = safety[decides]
+    return _logit(helpfulness)
+
+
+EXERCISE = Exercise(
+    name="combined_reward",
+    title="Two scores, one reward",
+    points=2,
+    minutes=8,
+    answer=combined_reward,
+    reference=_combined_reward_reference,
+    probes=_combined_reward_probes,
+    misconceptions=wrong.all,
+    rtol=5e-3,  # 1 - 1e-6 has few digits in float32, and so has its logit
+    atol=1e-3,
+    hints=(
+        "For each answer one of the two scores decides, alone. When is it safety? There are two "
+        "reasons, and either is enough.",
+        "A condition, `torch.where`, the logit. Which of its three places is whose?",
+        "A score of exactly 0 or 1 has an infinite logit; torch's own has an `eps` for that.",
+    ),
+)

@@ -1,0 +1,187 @@
+"""Notebook 10, exercise 2: The ceiling of noisy labels."""
+
+import math
+
+import torch
+
+from llamalab import alignment
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+
+wrong = WrongAnswers()
+
+
+def label_ceiling(gap):
+    return torch.sigmoid(gap.abs()).mean()
+
+
+def _label_ceiling_reference(gap):
+    return alignment.best_accuracy(alignment.flip_probability(gap))
+
+
+def _label_ceiling_probes():
+    """Gaps of both signs, uneven ones, close ones, a single one, all of one sign, far ones."""
+    g = seeded(102)
+    return [
+        (torch.randn(7, generator=g),),
+        (2 * torch.randn(50, generator=g) + 0.7,),
+        (0.2 * torch.randn(11, generator=g),),
+        (torch.tensor([-1.3]),),
+        (-torch.rand(6, generator=g) - 0.1,),
+        (torch.tensor([300.0, -0.4, -200.0, 1.1]),),
+    ]
+
+
+@wrong(
+    "You measured how often the FIRST answer is preferred. A model that knows the truth picks the "
+    "better one, first or second: take the size of the gap."
+)
+def how_often_the_first(gap):
+    return torch.sigmoid(gap).mean()
+
+
+@wrong(
+    "That is how often the labels are wrong. The best model is right in all the other cases: "
+    "it is the larger part of each pair's 1 that is asked for."
+)
+def how_often_they_are_wrong(gap):
+    return torch.sigmoid(-gap.abs()).mean()
+
+
+@wrong(
+    "1 for everybody: the truth is known, so the truth is met. But it is the LABELS that accuracy "
+    "is counted on, and those go against the truth now and then."
+)
+def always_right(gap):
+    return torch.ones(())
+
+
+OF_THE_MEAN = (
+    "You averaged the gaps first and took the sigmoid of that. The sigmoid bends: a pair far apart "
+    "cannot make up for two that are close. Each pair's probability, then the mean."
+)
+
+
+@wrong(OF_THE_MEAN)
+def sigmoid_of_the_mean(gap):
+    return torch.sigmoid(gap.abs().mean())
+
+
+@wrong(
+    "The best CONSTANT answer: always the first, or always the second, whichever is more often "
+    "preferred. The best model may choose anew for each pair."
+)
+def one_choice_for_all(gap):
+    first = torch.sigmoid(gap).mean()
+    return torch.maximum(first, 1 - first)
+
+
+@wrong(
+    "p^2 + (1 - p)^2 is how often two annotators agree with each other: a model that draws its "
+    "answer as they do. The best model does not draw; it always says the likelier."
+)
+def two_annotators_agree(gap):
+    p = torch.sigmoid(gap)
+    return (p**2 + (1 - p) ** 2).mean()
+
+
+@wrong(
+    "That is the geometric mean, e to the mean log-probability: what a LOSS is about. Accuracy "
+    "counts rights and wrongs, so the probabilities themselves are averaged."
+)
+def geometric_mean(gap):
+    return torch.nn.functional.logsigmoid(gap.abs()).mean().exp()
+
+
+@wrong(
+    "You counted the pairs whose first answer is the better one. How often a label says so, and "
+    "not only whether it should, is what the ceiling is made of."
+)
+def share_of_the_first_better(gap):
+    return (gap > 0).float().mean()
+
+
+@wrong(
+    "Pairs with a negative gap counted as coin flips. A negative gap says that the SECOND is "
+    "better, and just as surely: take the size of the gap, not what is above 0."
+)
+def negative_gaps_are_coins(gap):
+    return torch.sigmoid(gap.clamp(min=0)).mean()
+
+
+@wrong(
+    "2 p - 1 is how much better than a coin the best model is: 0 for a coin, 1 for certainty. The "
+    "accuracy itself is p, a half for a coin."
+)
+def above_a_coin(gap):
+    return (2 * torch.sigmoid(gap.abs()) - 1).mean()
+
+
+@wrong(
+    "You used the normal distribution: Thurstone's model, which is as good as Bradley and Terry's "
+    "and not the same. Theirs is the sigmoid, the one in the reward model's loss."
+)
+def thurstone(gap):
+    return (0.5 * (1 + torch.erf(gap.abs() / math.sqrt(2)))).mean()
+
+
+@wrong(
+    "A softmax over the pairs makes them compete with each other. The two answers of ONE pair "
+    "compete: that is a sigmoid of their gap."
+)
+def softmax_over_the_pairs(gap):
+    return gap.abs().softmax(0).mean()
+
+
+@wrong(
+    "1 minus the entropy is what a label tells, in bits. It is 0 for a coin and 1 for certainty, "
+    "but no accuracy: a coin is right half of the time."
+)
+def bits_of_a_label(gap):
+    p = torch.sigmoid(gap.abs())
+    return (1 + p * p.log2() + torch.special.xlogy(1 - p, 1 - p) / math.log(2)).mean()
+
+
+@wrong(
+    "You took the median pair. The expected accuracy is a mean over all of them: those that cannot "
+    "be told apart pull it down."
+)
+def the_median_pair(gap):
+    return torch.sigmoid(gap.abs()).median()
+
+
+@wrong(
+    "You squared the gaps to lose their sign. That loses their size too: a gap of 0.3 becomes "
+    "0.09. `abs` leaves the size as it is."
+)
+def squares_the_gap(gap):
+    return torch.sigmoid(gap**2).mean()
+
+
+@wrong(
+    "One number for each pair came out. The ceiling of the whole test set is asked for: their mean."
+)
+def one_number_a_pair(gap):
+    return torch.sigmoid(gap.abs())
+
+
+@wrong(OF_THE_MEAN)
+def sigmoid_of_the_size_of_the_mean(gap):
+    return torch.sigmoid(gap.mean().abs())
+
+
+EXERCISE = Exercise(
+    name="label_ceiling",
+    title="The ceiling of noisy labels",
+    points=2,
+    minutes=8,
+    answer=label_ceiling,
+    reference=_label_ceiling_reference,
+    probes=_label_ceiling_probes,
+    misconceptions=wrong.all,
+    hints=(
+        "Somebody knows every true score. A pair lies 1 apart: how often does an annotator's label "
+        "agree with this somebody? And a pair that lies -1 apart?",
+        "A probability for each pair, never below a half; then the mean over the pairs.",
+        "Bradley and Terry: the better one is preferred with sigma of the gap's SIZE.",
+    ),
+)
