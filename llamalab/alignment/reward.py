@@ -16,7 +16,7 @@ import torch
 
 from llamalab.alignment.reward_model import scores
 from llamalab.alignment.rewards import combined_reward
-from llamalab.alignment.rollout import Rollout
+from llamalab.alignment.rollout import PORTION, Rollout
 from llamalab.model import Llama
 from llamalab.runtime.cpu_kernels import matmul
 from llamalab.training.fused import in_fewer_passes
@@ -33,9 +33,12 @@ class Scorer:
     def logits(self, drawn: Rollout, way: str = "torch") -> torch.Tensor:
         """Scores (B,) of a rollout's answers: (score + offset) gain."""
         last = drawn.prompt_lengths + drawn.mask.sum(1) - 1  # (B,) where each answer's last id is
+        order, found = last.argsort(), []  # rows of like length together, a few at a time
         with torch.no_grad(), matmul(way):
-            given = scores(in_fewer_passes(self.model, way), drawn.tokens, last)
-        return (given + self.offset) * self.gain
+            model = in_fewer_passes(self.model, way)
+            for rows in order.split(PORTION):
+                found.append(scores(model, drawn.rows(rows).tokens, last[rows]))
+        return (torch.cat(found)[order.argsort()] + self.offset) * self.gain
 
 
 @dataclass(frozen=True)

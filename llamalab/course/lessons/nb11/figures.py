@@ -1,0 +1,425 @@
+"""Pictures for the lesson on RLHF: three estimators of one KL, what each token of an answer is
+paid, GAE with its knob, the clip, two curves that grow while a policy learns, and the measured runs
+with their seeds: score beside judge, and judge against KL."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from llamalab.alignment import gae, k1, k2, k3
+from llamalab.alignment.over_optimisation import fit, true_reward
+from llamalab.course.figures import (
+    Slider,
+    arrow,
+    blank,
+    box,
+    claim,
+    explorer,
+    figure,
+    label_lines,
+    note,
+    palette,
+)
+from llamalab.course.figures.figure import Figure
+from llamalab.course.figures.html import Html, join, tag
+from llamalab.course.figures.live import Live
+
+SHOWN = 420  # characters of a sample
+WIDTH, HEIGHT = 270, 130  # of one growing curve, in its own units
+SEEDS = ("-", "--", ":", "-.")
+
+
+# -- by hand --------------------------------------------------------------------------------
+
+
+def estimators() -> Figure:
+    """k1, k2 and k3 of one token, against how much likelier the new policy finds it."""
+    gap = torch.linspace(-1.6, 1.6, 161)  # ln new - ln ref
+    nothing = torch.zeros_like(gap)
+    curves = {
+        "k1": (k1(gap, nothing), palette.VERMILLION, "--"),
+        "k2": (k2(gap, nothing), palette.FAINT, ":"),
+        "k3": (k3(gap, nothing), palette.POLICY, "-"),
+    }
+    caption = "All three are 0 where nothing has moved. k1 alone falls below 0, token by token."
+    alt = "Three curves against ln new less ln ref, from -1.6 to 1.6: " + "; ".join(
+        f"{name} from {y[0]:.2f} to {y[-1]:.2f}" for name, (y, _, _) in curves.items()
+    )
+    with figure(caption, alt=alt + ".", width=6.6, height=3.3) as fig:
+        axes = fig.axes
+        axes.axhline(0, color=palette.INK, linewidth=0.8)
+        for y, colour, style in curves.values():
+            axes.plot(gap, y, color=colour, linestyle=style)
+        axes.set(xlabel="ln new − ln ref of the token (nats)", ylabel="its estimate (nats)")
+        claim(axes, "it gives back where the policy\nlikes a token less", at=(-1.0, -1.0),
+              to=(0.35, -1.15), colour=palette.VERMILLION)  # fmt: skip
+        ends = [(1.6, float(y[-1]), name, colour) for name, (y, colour, _) in curves.items()]
+        label_lines(axes, ends)
+    return fig
+
+
+def paid(pieces: Sequence[str], prices: Sequence[float], score: float) -> Figure:
+    """An answer's tokens, the KL's price under each, and the score on the last one alone."""
+    caption = "The score comes once, on the token that ends the answer. The KL is paid for by each."
+    told = ", ".join(f"{piece} {price:+.2f}" for piece, price in zip(pieces, prices))
+    alt = f"Tokens in a row with what each is paid for its KL: {told}. An arrow brings the score, "
+    alt += f"{score:+.1f}, to {pieces[-1]} and to no other."
+    with figure(caption, alt=alt, width=7.0, height=2.5) as fig:
+        axes, step = fig.axes, 2.0
+        blank(axes, step * len(pieces) + 0.6, 4.2)
+        for i, (piece, price) in enumerate(zip(pieces, prices)):
+            x = step * (i + 0.6)
+            box(axes, x, 2.2, piece, palette.POLICY, mono=True)
+            arrow(axes, (x, 1.0), (x, 1.8), palette.REFERENCE, width=1.0)
+            note(axes, x, 0.65, f"{price:+.2f}", colour=palette.INK)
+        last = step * (len(pieces) - 0.4)
+        arrow(axes, (last, 3.5), (last, 2.65), palette.REWARD, width=2.2)
+        note(axes, last, 3.8, f"score {score:+.1f}", colour=palette.for_words(palette.REWARD))
+        note(axes, 0.4, 0.1, "−β (ln new − ln ref), on every token", ha="left")
+    return fig
+
+
+def advantages_figure(rewards: Sequence[float], values: Sequence[float], lam: float) -> Figure:
+    """Values and what came, token by token; and the advantages at one lam, gamma 1."""
+    found, _ = gae(torch.tensor([rewards]), torch.tensor([values]), 1.0, lam)
+    bars = found[0].tolist()
+    caption = (
+        "With lam 0 a token is praised for the next value alone; with lam 1 for all that came. In "
+        "between, praise fades on its way back."
+    )
+    alt = f"Left: values {', '.join(f'{v:g}' for v in values)} and a last reward of {rewards[-1]:g}"
+    alt += f". Right: advantages at lam {lam:g}: {', '.join(f'{a:.2f}' for a in bars)}."
+    places = list(range(1, len(values) + 1))
+    with figure(caption, alt=alt, width=7.4, height=3.0, columns=2) as fig:
+        left, right = fig.axes
+        left.plot(places, values, "o-", color=palette.POLICY)
+        left.plot([places[-1] + 1], [rewards[-1]], "*", color=palette.REWARD, markersize=14)
+        left.plot([places[-1], places[-1] + 1], [values[-1], rewards[-1]], ":", color=palette.FAINT)
+        left.set(xlabel="token", ylabel="expected score", xticks=[*places, places[-1] + 1])
+        left.set_xticklabels([*map(str, places), "the end"])
+        left.set_title("what was expected, and what came")
+        right.bar(places, bars, 0.6, color=palette.POLICY)
+        right.axhline(0, color=palette.INK, linewidth=0.8)
+        for place, height in zip(places, bars):
+            right.annotate(f"{height:.2f}", (place, height), (0, 4), textcoords="offset points",
+                           ha="center", fontsize=9)  # fmt: skip
+        low = min(0.0, *bars)
+        right.set(xlabel="token", ylabel="advantage", xticks=places,
+                  ylim=(1.3 * low, 1.3 * max(0.1, *bars)))  # fmt: skip
+        right.set_title(f"advantages, lam = {lam:g}")
+    return fig
+
+
+def advantages_words(rewards: Sequence[float], values: Sequence[float], lam: float) -> str:
+    """What the explorer says at one lam."""
+    found, _ = gae(torch.tensor([rewards]), torch.tensor([values]), 1.0, lam)
+    first = found[0, 0].item()
+    of = "its own surprise" if lam == 0 else "all that came" if lam == 1 else "both"
+    return f"lam {lam:g}: the first token's advantage is {first:.2f}, made of {of}."
+
+
+def advantages_explorer(
+    rewards: Sequence[float], values: Sequence[float], lam: float = 0.5
+) -> Live:
+    """Turn lam, and see how far praise goes back. The widget has `.lam`."""
+    return explorer(
+        [Slider("lam", lam, 0.0, 1.0, 0.05, live=False)],
+        picture=lambda lam: advantages_figure(rewards, values, round(lam, 2)),
+        words=lambda lam: advantages_words(rewards, values, round(lam, 2)),
+    )
+
+
+def clip_panels(clip: float = 0.2) -> Figure:
+    """What a token gains, against its ratio: for a good one and for a bad one."""
+    rho = torch.linspace(0.4, 1.8, 141)
+    caption = (
+        "The gain is flat where the ratio has gone far enough in the right direction, and only "
+        "there. What went the wrong way is always pulled back."
+    )
+    alt = (
+        f"Two panels, gain against ratio. Advantage 1: rises to {1 + clip:g} at a ratio of "
+        f"{1 + clip:g}, then flat. Advantage -1: flat at {clip - 1:g} up to a ratio of "
+        f"{1 - clip:g}, then falls without end."
+    )
+    with figure(caption, alt=alt, width=7.6, height=3.1, columns=2) as fig:
+        for axes, advantage in zip(fig.axes, (1.0, -1.0)):
+            free, held = rho * advantage, rho.clamp(1 - clip, 1 + clip) * advantage
+            gain = torch.minimum(free, held)
+            axes.plot(rho, free, ":", color=palette.FAINT, linewidth=1.4)
+            axes.plot(rho, gain, color=palette.POLICY)
+            axes.axvline(1, color=palette.GRID, linewidth=1)
+            edge = 1 + clip if advantage > 0 else 1 - clip
+            axes.plot([edge], [edge * advantage], "o", color=palette.POLICY)
+            axes.plot([1], [advantage], "s", color=palette.REFERENCE, markersize=5)
+            axes.set_xlabel("ratio: probability now / when drawn")
+            axes.set_title(f"advantage {advantage:+g}: should become "
+                           f"{'likelier' if advantage > 0 else 'rarer'}")  # fmt: skip
+            far = 1.55 if advantage > 0 else 0.55
+            height = float(torch.tensor(far).clamp(1 - clip, 1 + clip)) * advantage
+            claim(axes, "far enough:\nno gradient", at=(far, height),
+                  to=(far, height - 0.42), colour=palette.POLICY)  # fmt: skip
+        fig.axes[0].set_ylabel("gain of the token")
+    return fig
+
+
+# -- curves that grow -----------------------------------------------------------------------
+
+
+class Monitor(Live):
+    """Score and KL, and a sample, while a policy learns: `add(record, sample)` an iteration.
+    Without a front end nothing is drawn, and nothing is left behind in the stored output."""
+
+    def __init__(self, iterations: int):
+        self.iterations = iterations
+        self.records: list = []
+        self.samples: list[tuple[int, str]] = []
+        says = "A bar, the score, the KL and a sample grow here while the next cell runs."
+        super().__init__(tag("div", says), says, self._build)
+
+    def _build(self):
+        import ipywidgets
+
+        self.bar = ipywidgets.IntProgress(0, min=0, max=self.iterations, description="iteration")
+        self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
+        self._draw()
+        made = ipywidgets.VBox([self.bar, self.picture, self.words])
+        made.bar, made.picture, made.words = self.bar, self.picture, self.words
+        return made
+
+    def add(self, record, sample: str) -> None:
+        """One more iteration, and what the policy then answers to one prompt."""
+        self.records.append(record)
+        self.samples.append((record.iteration, sample))
+        self._draw()
+
+    def _draw(self) -> None:
+        if hasattr(self, "picture"):
+            self.bar.value = len(self.records)
+            scores = [(r.iteration, r.score) for r in self.records]
+            kls = [(r.iteration, r.kl) for r in self.records]
+            self.picture.value = tag(
+                "div", growing("score", scores, self.iterations, palette.REWARD),
+                growing("KL, nats an answer", kls, self.iterations, palette.POLICY),
+                style=f"max-width:46em;background:{palette.PAPER};border-radius:6px;display:flex",
+            )  # fmt: skip
+            self.words.value = tag("div", *(
+                tag("p", tag("b", f"iteration {i}"), f" {short(text)}", style="margin:.3em 0")
+                for i, text in self.samples
+            ), style="max-width:46em")  # fmt: skip
+
+
+def growing(name: str, points: Sequence[tuple[int, float]], last: int, colour: str) -> Html:
+    """One curve so far, as a small SVG with its newest number."""
+    values = [value for _, value in points] or [0.0]
+    low, high = min(0.0, *values), max(1e-6, *values)
+
+    def place(step: float, value: float) -> str:
+        x = 10 + (WIDTH - 20) * (step - 1) / max(1, last - 1)
+        return f"{x:.1f},{20 + (HEIGHT - 30) * (high - value) / (high - low):.1f}"
+
+    now = f"{name}: {points[-1][1]:.2f}" if points else name
+    dots = [place(*point) for point in points]
+    return tag(
+        "svg",
+        tag("text", now, x=10, y=14, font_size=12, fill=palette.INK),
+        tag("polyline", points=" ".join(dots), fill="none", stroke=colour, stroke_width=2),
+        *(tag("circle", cx=d.split(",")[0], cy=d.split(",")[1], r=3, fill=colour) for d in dots),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=now, style="flex:1",
+    )  # fmt: skip
+
+
+def short(text: str) -> str:
+    """A sample's first words."""
+    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + " …"
+
+
+def live_curves(records: Sequence) -> Figure:
+    """Score and KL of the run that has just been made."""
+    first, last = records[0], records[-1]
+    steps = [r.iteration for r in records]
+    caption = "The first steps, once: each iteration's answers are new, and so the score is noisy."
+    alt = f"Score by iteration, from {first.score:.2f} to {last.score:.2f}; KL from {first.kl:.2f} "
+    alt += f"to {last.kl:.2f} nats an answer."
+    with figure(caption, alt=alt, width=7.4, height=2.8, columns=2) as fig:
+        series = (
+            ([r.score for r in records], "score (deviations)", palette.REWARD),
+            ([r.kl for r in records], "KL (nats an answer)", palette.POLICY),
+        )
+        for axes, (values, name, colour) in zip(fig.axes, series):
+            axes.plot(steps, values, "o-", color=colour)
+            axes.set(xlabel="iteration", ylabel=name, xticks=steps)
+    return fig
+
+
+# -- measured runs, from data/golden/alignment.json -----------------------------------------
+
+
+def at_looks(run: Mapping, what: str) -> tuple[list[int], list[float]]:
+    """Iterations and values of what the judge was asked on the way."""
+    return [look["iteration"] for look in run["looks"]], [look[what] for look in run["looks"]]
+
+
+def smoothed(values: Sequence[float], over: int = 3) -> list[float]:
+    """Means of the last few."""
+    parts = [values[max(0, i - over + 1) : i + 1] for i in range(len(values))]
+    return [sum(part) / len(part) for part in parts]
+
+
+def band(axes, curves: Sequence[tuple[Sequence, Sequence]], colour: str) -> tuple[float, float]:
+    """A thin line a seed, the span of them all as a band, their mean thick; the mean's end.
+    Seeds that were looked at in different places share those that all have."""
+    common = sorted(set.intersection(*(set(x) for x, _ in curves)))
+    rows = [[dict(zip(x, y))[at] for at in common] for x, y in curves]
+    low, high = [min(column) for column in zip(*rows)], [max(column) for column in zip(*rows)]
+    mean = [sum(column) / len(column) for column in zip(*rows)]
+    axes.fill_between(common, low, high, color=colour, alpha=0.18, linewidth=0)
+    for row, style in zip(rows, SEEDS):
+        axes.plot(common, row, linestyle=style, color=colour, linewidth=0.8, alpha=0.8)
+    axes.plot(common, mean, color=colour, linewidth=2.2)
+    return common[-1], mean[-1]
+
+
+def score_and_judge(runs: Sequence[Mapping], caption: str) -> Figure:
+    """Left what is chased, the learned score; right the ruler that nobody trains on."""
+    scores = [([r["iteration"] for r in run["records"]],
+               smoothed([r["score"] for r in run["records"]])) for run in runs]  # fmt: skip
+    judged = [at_looks(run, "judge") for run in runs]
+    alt = f"Two panels, {len(runs)} seeds with their span. Score from " + "; ".join(
+        f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in scores
+    )
+    alt += ". Judge from " + "; ".join(f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in judged) + "."
+    with figure(caption, alt=alt, width=8.0, height=3.2, columns=2) as fig:
+        panels = (
+            (fig.axes[0], scores, "score (deviations)", palette.REWARD, "what it is paid"),
+            (fig.axes[1], judged, "judge (0 to 1)", palette.JUDGE, "what it is worth"),
+        )
+        for axes, curves, name, colour, title in panels:
+            end = band(axes, curves, colour)
+            axes.set(xlabel="iteration", ylabel=name)
+            axes.set_title(title)
+            label_lines(axes, [(*end, f"mean of\n{len(runs)} seeds", colour)])
+    return fig
+
+
+def look_words(run: Mapping, place: int) -> str:
+    """One moment of a run in a sentence."""
+    look = run["looks"][place]
+    return (
+        f"iteration {look['iteration']}: score {score_at(run, look['iteration']):+.2f}, judge "
+        f"{look['judge']:.2f}, KL {look['kl']:.1f} nats, {look['words']:.0f} words an answer, "
+        f"{look['false_refusals']:.0%} of kind requests refused"
+    )
+
+
+def score_at(run: Mapping, iteration: int) -> float:
+    """The mean score of the three iterations up to this one (of the first, before any)."""
+    scores = smoothed([r["score"] for r in run["records"]])
+    return scores[max(0, iteration - 1)]
+
+
+def look_figure(run: Mapping, place: int) -> Figure:
+    """Score and judge of one run, each as a share of its own way, with a mark where we stand."""
+    steps, judged = at_looks(run, "judge")
+    scores = [score_at(run, step) for step in steps]
+    caption = "Two opinions of the same answers: the one that is chased, and the one that is not."
+    alt = f"Score and judge by iteration, with a mark at {steps[place]}. {look_words(run, place)}."
+    with figure(caption, alt=alt, width=6.8, height=3.0) as fig:
+        axes, ends = fig.axes, []
+        other = axes.twinx()
+        other.spines["right"].set_visible(True)
+        other.grid(False)
+        for panel, values, name, colour, style in (
+            (axes, judged, "judge", palette.JUDGE, "-"),
+            (other, scores, "score", palette.REWARD, "--"),
+        ):
+            panel.plot(steps, values, marker="o", markersize=4, color=colour, linestyle=style)
+            panel.plot([steps[place]], [values[place]], "o", markersize=11, color=colour, alpha=0.4)
+            ends.append((panel, (steps[-1], values[-1], name, colour)))
+        axes.axvline(steps[place], color=palette.FAINT, linewidth=0.8)
+        axes.set(xlabel="iteration", ylabel="judge (0 to 1)")
+        other.set_ylabel("score (deviations)")
+        for panel, (x, y, name, colour) in ends:
+            panel.annotate(name, (x, y), (0, 8), textcoords="offset points", ha="right",
+                           fontsize=9, color=palette.for_words(colour))  # fmt: skip
+    return fig
+
+
+def hacking_explorer(run: Mapping, place: int | None = None) -> Live:
+    """A slider over the moments at which the judge was asked. The widget has `.place`; beneath, in
+    `.more`, an answer: of that moment if the run kept one, else of its end."""
+    last = len(run["looks"]) - 1
+
+    def sample(place: int) -> Html:
+        kept = run["looks"][place].get("sample")
+        prompt, answer = kept or run["samples"][0]
+        when = run["looks"][place]["iteration"] if kept else run["looks"][last]["iteration"]
+        return join(
+            tag("p", tag("b", "asked: "), prompt, style="max-width:46em;margin:.3em 0"),
+            tag("p", tag("b", f"answered, iteration {when}: "), answer, style="max-width:46em"),
+        )
+
+    return explorer(
+        [Slider("place", last if place is None else place, 0, last, 1, label="look", live=False)],
+        picture=lambda place: look_figure(run, place),
+        words=lambda place: look_words(run, place),
+        more=sample,
+    )
+
+
+def frontier(best: Sequence[Mapping], ppo: Sequence[Mapping], dpo: Sequence[Mapping]) -> Figure:
+    """Judge against the root of KL: best of N with Gao et al.'s curve, PPO's and DPO's runs."""
+    start = best[0]["judge"]
+    d = torch.tensor([point["kl"] ** 0.5 for point in best])
+    gain = torch.tensor([point["judge"] - start for point in best])
+    a, b = fit(d, gain, "best of n")
+    grid = torch.linspace(0, float(d.max()), 60)
+    top = max(point["judge"] for point in best)
+    roads = {
+        "best of N": (palette.FAINT, "s"), "PPO": (palette.POLICY, "o"), "DPO": (palette.PINK, "^"),
+    }  # fmt: skip
+    marks = {
+        "best of N": [(point["kl"], point["judge"]) for point in best],
+        "PPO": [(look["kl"], look["judge"]) for run in ppo for look in run["looks"]],
+        "DPO": [(look["kl"], look["judge"]) for run in dpo for look in run["looks"]],
+    }
+    highest = {name: max(points, key=lambda point: point[1]) for name, points in marks.items()}
+    told = "; ".join(f"{name} highest at {y:.2f}, KL {x:.1f}" for name, (x, y) in highest.items())
+    caption = (
+        "What a nat of KL buys before the judge, on three roads. Each mark is a set of answers."
+    )
+    alt = (
+        f"Judge against the root of KL. {told}. Best of N's fitted curve: d ({a:.2f} - {b:.2f} d)."
+    )
+    with figure(caption, alt=alt, width=7.4, height=3.8) as fig:
+        axes, ends = fig.axes, []
+        curve = start + true_reward(grid, a, b, "best of n")
+        axes.plot(grid, curve, color=palette.FAINT, linewidth=1.4)
+        for name, points in marks.items():
+            colour, mark = roads[name]
+            x = [max(kl, 0.0) ** 0.5 for kl, _ in points]
+            axes.plot(x, [y for _, y in points], mark, color=colour, alpha=0.75, markersize=6)
+            ends.append((max(x), points[x.index(max(x))][1], name, colour))
+        axes.axhline(start, color=palette.REFERENCE, linestyle="--", linewidth=1)
+        axes.set(xlabel="d = √KL (√nats)", ylabel="judge (0 to 1)")
+        said = f"best of {best[-1]['n']}: {best[-1]['judge']:.2f}"
+        claim(axes, said, at=(float(d[-1]), best[-1]["judge"]), to=(0.5 * float(d[-1]), top + 0.02))
+        ends.append((axes.get_xlim()[1], start, "the chat model", palette.REFERENCE))
+        label_lines(axes, ends)
+    return fig
+
+
+def best_of(ns: Sequence[int], scores: Sequence[float], judged: Sequence[float]) -> Figure:
+    """Score and judge of the best of n, against n."""
+    caption = "Choosing by the learned score lifts the score for certain; the judge is asked after."
+    told = ", ".join(f"{n}: {s:.2f} and {j:.2f}" for n, s, j in zip(ns, scores, judged))
+    with figure(caption, alt=f"Score and judge of the best of n. {told}.", width=7.4, height=2.8,
+                columns=2) as fig:  # fmt: skip
+        for axes, values, name, colour in (
+            (fig.axes[0], scores, "score (deviations)", palette.REWARD),
+            (fig.axes[1], judged, "judge (0 to 1)", palette.JUDGE),
+        ):
+            axes.plot(ns, values, "o-", color=colour)
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(ns, [str(n) for n in ns])
+            axes.set(xlabel="N, answers drawn", ylabel=name)
+    return fig

@@ -1,0 +1,106 @@
+"""The pictures of notebook 11 say what is so, and the growing curves leave nothing behind."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from llamalab.course.figures import palette
+from llamalab.course.lessons.nb11 import figures as draw
+
+
+def look(iteration, kl, judge):
+    return {"iteration": iteration, "kl": kl, "judge": judge, "words": 90.0,
+            "false_refusals": 0.03}  # fmt: skip
+
+
+def run(shift, every=2):
+    records = [{"iteration": i, "score": 0.1 * i + shift} for i in range(1, 7)]
+    looks = [look(i, 0.5 * i, 0.5 + 0.02 * i + shift) for i in range(0, 7, every)]
+    return {"looks": looks, "records": records, "samples": [["asked this", "told that"]]}
+
+
+RUNS = [run(0.0), run(0.1), run(0.05, every=3)]
+
+
+def test_the_estimators_meet_at_0_and_k1_alone_goes_below():
+    lines = [line for line in draw.estimators().axes.get_lines() if len(line.get_xdata()) > 2]
+    lowest = [float(min(line.get_ydata())) for line in lines]
+    assert lowest[0] == pytest.approx(-1.6) and min(lowest[1:]) >= 0
+    for line in lines:
+        assert float(line.get_ydata()[80]) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_score_is_said_to_stand_on_the_last_token_alone():
+    fig = draw.paid(["a", "b", "</s>"], [-0.1, 0.2, 0.0], 1.5)
+    assert "+1.5, to </s>" in fig.alt and "b +0.20" in fig.alt
+    said = [text.get_text() for text in fig.axes.texts]
+    assert "score +1.5" in said and "-0.10" in said
+
+
+@pytest.mark.parametrize(
+    "lam, expected", [(0.0, (0.3, 0.1, 0.4)), (0.5, (0.45, 0.3, 0.4)), (1.0, (0.8, 0.5, 0.4))]
+)
+def test_the_advantages_are_those_of_the_lesson(lam, expected):
+    fig = draw.advantages_figure([0.0, 0.0, 1.0], [0.2, 0.5, 0.6], lam)
+    bars = [bar.get_height() for bar in fig.axes[1].containers[0]]
+    assert bars == pytest.approx(expected, abs=1e-6)
+    play = draw.advantages_explorer([0.0, 0.0, 1.0], [0.2, 0.5, 0.6])
+    play.widget.lam.value = lam
+    assert f"is {expected[0]:.2f}" in play.widget.words.value
+
+
+def test_the_clip_is_flat_on_the_right_side_only():
+    good, bad = (
+        next(line for line in axes.get_lines() if line.get_color() == palette.POLICY)
+        for axes in draw.clip_panels(0.2).axes
+    )
+    assert max(good.get_ydata()) == pytest.approx(1.2)
+    assert float(bad.get_ydata()[0]) == pytest.approx(-0.8)
+    assert min(bad.get_ydata()) == pytest.approx(-1.8)
+
+
+def test_the_growing_curves_keep_up_and_leave_nothing_in_the_stored_output():
+    monitor = draw.Monitor(3)
+    widget = monitor.widget
+    monitor.add(SimpleNamespace(iteration=1, score=-0.5, kl=0.0), "<b>told</b>")
+    assert "score: -0.50" in widget.picture.value and widget.bar.value == 1
+    assert "&lt;b&gt;told" in widget.words.value
+    assert "told" not in monitor.html and "score:" not in monitor.html
+
+
+def test_a_band_goes_over_the_places_that_all_seeds_share():
+    fig = draw.score_and_judge(RUNS, "A claim.")
+    judged = fig.axes[1].get_lines()[-1]
+    assert list(judged.get_xdata()) == [0, 6]
+    assert list(judged.get_ydata()) == pytest.approx([0.55, 0.67])
+    assert "3 seeds" in fig.alt
+
+
+def test_the_slider_goes_over_looks_and_says_whose_answer_is_shown():
+    lab = draw.hacking_explorer(RUNS[0])
+    lab.widget.place.value = 1
+    assert lab.widget.words.value.startswith("iteration 2: score +0.15, judge 0.54")
+    assert "answered, iteration 6" in lab.widget.more.value
+    kept = run(0.0)
+    kept["looks"][1]["sample"] = ["asked", "told then"]
+    lab = draw.hacking_explorer(kept, 1)
+    assert "answered, iteration 2" in lab.widget.more.value and "told then" in lab.html
+
+
+def test_best_of_n_is_fitted_and_all_three_roads_are_drawn():
+    best = [
+        {"n": n, "kl": math.log(n) - (n - 1) / n, "judge": 0.0} for n in (1, 2, 8, 64)
+    ]  # fmt: skip
+    for point in best:
+        d = point["kl"] ** 0.5
+        point["judge"] = 0.5 + d * (0.2 - 0.05 * d)
+    fig = draw.frontier(best, RUNS, [{"looks": [look(0, 2.0, 0.6)]}])
+    assert "d (0.20 - 0.05 d)" in fig.alt
+    assert {"best of N", "PPO", "DPO", "the chat model"} <= {t.get_text() for t in fig.axes.texts}
+
+
+def test_a_long_sample_is_cut_at_a_word():
+    assert draw.short("one two") == "one two"
+    cut = draw.short("word " * 200)
+    assert cut.endswith("word …") and len(cut) <= draw.SHOWN + 2
