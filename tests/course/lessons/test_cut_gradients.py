@@ -19,7 +19,7 @@ from tests.course.engine.learner import cell
 EXERCISES = [e for group in catalogue().values() for e in group if e.gradients]
 EXPECTED = {
     "embed_product", "rms_norm", "rms_norm_half", "rope", "one_head", "attention", "silu",
-    "swiglu", "block", "masked_loss",
+    "swiglu", "block", "masked_loss", "reward_loss", "kl_estimators", "ppo_loss", "dpo_loss",
     "lora_linear",
 }  # fmt: skip
 

@@ -1,0 +1,95 @@
+"""The questions of notebook 10."""
+
+from llamalab.course.engine import Option, Question
+
+QUIZ = (
+    Question(
+        "zero_of_a_reward",
+        "A reward model gives an answer 3.2. Is it a good answer?",
+        (
+            Option(
+                "Yes: it is above 0",
+                "The loss sees differences only. Add 7 to every score of the model: no loss "
+                "changes, no gradient either. Its 0 is an accident of where training began.",
+            ),
+            Option(
+                "Nobody can say, until another answer to the same prompt has a score too",
+                "Bradley and Terry's model knows differences. Two answers to one prompt can be "
+                "compared; a zero comes only with whitening, and is then the mean of a batch.",
+                right=True,
+            ),
+            Option(
+                "Yes: sigma(3.2) is 0.96, so it is 96 % good",
+                "sigma turns a DIFFERENCE into a probability: that of being preferred to another. "
+                "Of one score alone it is the chance against an answer that happens to score 0.",
+            ),
+        ),
+    ),
+    Question(
+        "what_a_margin_does",
+        "Two pairs have the same gap of 1. One was marked significantly better (margin 1), the "
+        "other unsure (margin 0). Which one pulls harder?",
+        (
+            Option(
+                "The one marked significantly better",
+                "It has to win by 1 and just does: sigma(1 - 1) is a half, and a half is its pull. "
+                "The unsure pair has a pull of sigma(-1), 0.27.",
+                right=True,
+            ),
+            Option(
+                "The unsure one: it has more left to learn",
+                "A margin of 0 asks for the least. This pair is in the right order and 1 apart; of "
+                "all that could be asked of it, most is done.",
+            ),
+            Option(
+                "Both alike: a margin moves the loss, not its slope",
+                "So it would be outside the logarithm. Inside the sigmoid it moves the point on "
+                "the curve at which the pair stands, and the slope there is another.",
+            ),
+        ),
+    ),
+    Question(
+        "sixty_five_percent",
+        "A reward model agrees with 65 % of its test labels. Has it learned little?",
+        (
+            Option(
+                "Yes: a coin has 50 %, and a good classifier has 95 %",
+                "A classifier of cats is judged by labels that are right. Here people were asked "
+                "which of two similar answers they like better, and they disagree with each other.",
+            ),
+            Option(
+                "No: accuracy is the wrong measure for a regression head",
+                "The head gives a number, but what it was taught, and is used for, is an order. "
+                "How often the order is right is just what one wants to know.",
+            ),
+            Option(
+                "That depends on the ceiling: how often would the truth itself agree with them?",
+                "If labels are wrong in every third pair, somebody who knows all has 67 %. The "
+                "paper's own models have 63 and 65 %, and 94 % where the difference is "
+                "significant.",
+                right=True,
+            ),
+        ),
+    ),
+    Question(
+        "who_is_calibrated",
+        "All scores of a reward model are multiplied by 3. What changes?",
+        (
+            Option(
+                "Accuracy rises: the gaps are clearer",
+                "No pair changes its order, so exactly the same ones are right.",
+            ),
+            Option(
+                "Accuracy stays; it is surer of everything, and right less often than it says",
+                "Of the pairs it was 73 % sure of it is now 95 % sure, and 73 % of them are still "
+                "what is right. The calibration error sees that; accuracy cannot.",
+                right=True,
+            ),
+            Option(
+                "Nothing: only differences count",
+                "A shift leaves differences alone, a factor does not. And in PPO the factor is "
+                "there too: with rewards three times as large the KL's price is a third.",
+            ),
+        ),
+    ),
+)

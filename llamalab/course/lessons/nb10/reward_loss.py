@@ -1,0 +1,328 @@
+"""Notebook 10, exercise 1: The reward model's loss, with a margin."""
+
+import torch
+import torch.nn.functional as F
+
+from llamalab import alignment
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+
+wrong = WrongAnswers()
+
+
+def reward_loss(chosen, rejected, margin):
+    return -F.logsigmoid(chosen - rejected - margin).mean()
+
+
+def _reward_loss_reference(chosen, rejected, margin):
+    return alignment.reward_loss(chosen, rejected, margin)
+
+
+def _reward_loss_probes():
+    """Pairs in the right order and in the wrong one, a margin for each and one for all, a single
+    pair, and scores so far apart that sigma rounds to 0."""
+    g = seeded(100)
+    third = torch.arange(7) % 4 / 3
+    far = torch.tensor([90.0, -80.0, 1.5, 200.0]), torch.tensor([-60.0, 100.0, 1.0, -1.0])
+    return [
+        (torch.randn(7, generator=g), torch.randn(7, generator=g), third),
+        (2 * torch.randn(5, generator=g), torch.randn(5, generator=g), 0.5),
+        (torch.randn(1, generator=g), torch.randn(1, generator=g), torch.tensor([1.0])),
+        (*far, torch.tensor([1.0, 0.0, 2 / 3, 1 / 3])),
+        (torch.randn(3, generator=g).requires_grad_(), torch.randn(3, generator=g), 2.0),
+    ]
+
+
+def _loss(gap):
+    return -F.logsigmoid(gap).mean()
+
+
+ADDED = (
+    "You added the margin. Then a pair that is apart already is let off even earlier, and one that "
+    "people found clearly different needs to differ LESS. The chosen answer has to win by the "
+    "margin: subtract it."
+)
+
+
+@wrong(ADDED)
+def adds_the_margin(chosen, rejected, margin):
+    return _loss(chosen - rejected + margin)
+
+
+@wrong(ADDED)
+def adds_the_margin_in_brackets(chosen, rejected, margin):
+    gap = chosen - (rejected - margin)
+    return -torch.log(torch.sigmoid(gap)).mean()
+
+
+EXCHANGED = (
+    "You exchanged the two. This loss falls as the REJECTED answer's score rises: a policy trained "
+    "on such a model learns to write what people turned down."
+)
+
+
+@wrong(EXCHANGED)
+def exchanges_the_two(chosen, rejected, margin):
+    return _loss(rejected - chosen - margin)
+
+
+@wrong(
+    "`softplus` of the gap is the loss of the opposite answer: softplus(x) is -ln sigma(-x). A "
+    "larger gap makes yours larger. Turn the sign of what goes in."
+)
+def softplus_of_the_gap(chosen, rejected, margin):
+    return F.softplus(chosen - rejected - margin).mean()
+
+
+NO_MARGIN = (
+    "The margin has no effect. A pair that people found significantly different then teaches no "
+    "more than one they were unsure of."
+)
+
+
+@wrong(NO_MARGIN)
+def forgets_the_margin(chosen, rejected, margin):
+    return _loss(chosen - rejected)
+
+
+@wrong(NO_MARGIN)
+def forgets_the_margin_and_the_stable_logarithm(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected)).mean()
+
+
+OUTSIDE = (
+    "The margin stands outside the logarithm. There it is a constant: it moves the loss and no "
+    "gradient. It belongs to the gap, inside the sigmoid."
+)
+
+
+@wrong(OUTSIDE)
+def subtracts_it_outside(chosen, rejected, margin):
+    return (-F.logsigmoid(chosen - rejected) - margin).mean()
+
+
+@wrong(OUTSIDE)
+def adds_it_outside(chosen, rejected, margin):
+    return (-F.logsigmoid(chosen - rejected) + margin).mean()
+
+
+@wrong(
+    "You multiplied the gap by the margin. A margin of 0, for pairs people were unsure of, then "
+    "makes every gap 0: those pairs cost ln 2 for ever and teach nothing. Subtract it."
+)
+def multiplies_the_gap(chosen, rejected, margin):
+    return _loss(margin * (chosen - rejected))
+
+
+@wrong(
+    "You used the margin as a weight of each pair. It does say how clear a pair is, but here it "
+    "moves the point at which the pair is good enough: subtract it inside the sigmoid."
+)
+def weighs_by_the_margin(chosen, rejected, margin):
+    return (-F.logsigmoid(chosen - rejected) * margin).mean()
+
+
+@wrong(
+    "That is the hinge: 0 as soon as the gap exceeds the margin. Bradley and Terry's loss never "
+    "stops, it only grows faint: -ln sigma of the gap less the margin."
+)
+def hinge(chosen, rejected, margin):
+    return F.relu(margin - (chosen - rejected)).mean()
+
+
+NO_MINUS = (
+    "The sign is turned round. ln sigma is negative; a loss is its opposite. Minimised, yours "
+    "drives the chosen answer's score down."
+)
+
+
+@wrong(NO_MINUS)
+def forgets_the_minus(chosen, rejected, margin):
+    return F.logsigmoid(chosen - rejected - margin).mean()
+
+
+@wrong(
+    "You averaged -sigma, or 1 - sigma, without the logarithm. A pair that is hopelessly in the "
+    "wrong order then has almost no gradient, and it is the one with most to teach."
+)
+def forgets_the_logarithm(chosen, rejected, margin):
+    return (1 - torch.sigmoid(chosen - rejected - margin)).mean()
+
+
+@wrong(
+    "You averaged -sigma, or 1 - sigma, without the logarithm. A pair that is hopelessly in the "
+    "wrong order then has almost no gradient, and it is the one with most to teach."
+)
+def only_the_sigmoid(chosen, rejected, margin):
+    return -torch.sigmoid(chosen - rejected - margin).mean()
+
+
+UNSTABLE = (
+    "Right where scores are close. For a pair 160 apart in the wrong order sigma is 0 in float32 "
+    "and its logarithm -inf; one such pair ruins the batch. `F.logsigmoid` never leaves the "
+    "logarithms."
+)
+
+
+@wrong(UNSTABLE)
+def logarithm_of_the_sigmoid(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected - margin)).mean()
+
+
+CUSHIONED = (
+    "A small number inside the logarithm keeps it finite, and hides the worst pairs: their loss "
+    "stops at about 20 and their gradient is 0. `F.logsigmoid` needs no cushion."
+)
+
+
+@wrong(CUSHIONED)
+def cushions_with_1e_8(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected - margin) + 1e-8).mean()
+
+
+@wrong(CUSHIONED)
+def cushions_with_1e_9(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected - margin) + 1e-9).mean()
+
+
+@wrong(
+    "You took the sigmoid of each score and then their difference: it lies between -1 and 1, so "
+    "no pair can ever be more than 73 % sure. The difference comes first; one sigmoid."
+)
+def sigmoid_of_each_score(chosen, rejected, margin):
+    return _loss(torch.sigmoid(chosen) - torch.sigmoid(rejected) - margin)
+
+
+@wrong(
+    "You asked each score alone to be high or low: two classifiers, good and bad. A rejected "
+    "answer need not be bad, only worse than the other; only the difference is known."
+)
+def judges_each_alone(chosen, rejected, margin):
+    good, bad = F.logsigmoid(chosen - margin), F.logsigmoid(-rejected)
+    return -(good + bad).mean()
+
+
+@wrong(
+    "You averaged the gaps and took the loss of that. One pair far apart in the right order then "
+    "hides all that are in the wrong one. The loss of each, then the mean."
+)
+def loss_of_the_mean_gap(chosen, rejected, margin):
+    return -F.logsigmoid((chosen - rejected - margin).mean())
+
+
+@wrong(
+    "You averaged the probabilities and took the logarithm of that. It is the losses that are "
+    "averaged: one pair thought impossible has to hurt."
+)
+def log_of_the_mean(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected - margin).mean())
+
+
+SUMMED = (
+    "That is the sum. With the mean, the loss can be compared between batches, and with ln 2, "
+    "which is what a model loses that cannot tell."
+)
+
+
+@wrong(SUMMED)
+def never_divides(chosen, rejected, margin):
+    return -F.logsigmoid(chosen - rejected - margin).sum()
+
+
+@wrong(
+    "You compared every chosen answer with every rejected one: [:, None] makes a table of all "
+    "pairs, most of them answers to different prompts. Row i goes with row i."
+)
+def compares_all_with_all(chosen, rejected, margin):
+    margin = torch.as_tensor(margin).expand(len(chosen))
+    return _loss(chosen[:, None] - rejected[None, :] - margin[:, None])
+
+
+@wrong(
+    "You measured a squared distance to the margin. It punishes a gap for being too LARGE as well, "
+    "and a chosen answer can hardly be too much better."
+)
+def squared_distance(chosen, rejected, margin):
+    return ((chosen - rejected - margin) ** 2).mean()
+
+
+@wrong(
+    "You kept the gap within ±10. The loss needs no such protection; beyond the limit it is too "
+    "small and no gradient comes back, where most is to be learned."
+)
+def cuts_the_gap_off(chosen, rejected, margin):
+    return _loss((chosen - rejected).clamp(-10, 10) - margin)
+
+
+@wrong(
+    "One loss for each pair came out. A single number is asked for, their mean: it is what "
+    "`backward()` starts from."
+)
+def one_loss_a_pair(chosen, rejected, margin):
+    return -F.logsigmoid(chosen - rejected - margin)
+
+
+HALF_LEARNS = (
+    "The value is right, and only one of the two answers learns from it: `detach` cut the other "
+    "one off. The loss pushes the chosen answer up AND the rejected one down."
+)
+
+
+@wrong(HALF_LEARNS)
+def holds_the_rejected_fast(chosen, rejected, margin):
+    return _loss(chosen - rejected.detach() - margin)
+
+
+@wrong(HALF_LEARNS)
+def holds_the_chosen_fast(chosen, rejected, margin):
+    return _loss(chosen.detach() - rejected - margin)
+
+
+@wrong(
+    "The value is right, and nothing can be learned from it: `detach`, `.data` or `no_grad` cut "
+    "the way back to the scores off."
+)
+def cuts_the_way_back(chosen, rejected, margin):
+    return _loss(chosen.detach() - rejected.detach() - margin)
+
+
+@wrong(
+    "The number is right, but it is a number: `item()` leaves the graph behind, and nothing can "
+    "be learned from it. Return the tensor."
+)
+def gives_a_number(chosen, rejected, margin):
+    return _loss(chosen - rejected - margin).item()
+
+
+@wrong(EXCHANGED)
+def exchanges_the_two_without_the_stable_logarithm(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(rejected - chosen - margin)).mean()
+
+
+@wrong(NO_MINUS)
+def forgets_the_minus_and_the_stable_logarithm(chosen, rejected, margin):
+    return torch.log(torch.sigmoid(chosen - rejected - margin)).mean()
+
+
+@wrong(SUMMED)
+def never_divides_without_the_stable_logarithm(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected - margin)).sum()
+
+
+EXERCISE = Exercise(
+    name="reward_loss",
+    title="The reward model's loss",
+    points=3,
+    minutes=10,
+    answer=reward_loss,
+    reference=_reward_loss_reference,
+    probes=_reward_loss_probes,
+    misconceptions=wrong.all,
+    gradients=True,
+    hints=(
+        "Two scores and one fact: the first answer was preferred. How probable did the model think "
+        "that was? By how much did the first have to win?",
+        "The gap; less the margin; the log of the sigmoid; minus; the mean over the pairs.",
+        "`F.logsigmoid` does two of these at once, and stays finite where the sigmoid alone "
+        "would round to 0.",
+    ),
+)
