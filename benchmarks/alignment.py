@@ -47,6 +47,7 @@ from tools import chain
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "data" / "golden" / "alignment.json"
 SEEDS = (0, 1, 2)
+SHIPPED = 0  # the seed of tools/chain.py's models
 HELD_OUT = 200  # prompts
 TEMPERATURE = 0.7  # of answers that are compared with people's requests
 BEST_OF = (1, 2, 4, 8, 16, 32, 64)
@@ -56,7 +57,7 @@ MISSED = {  # how the judge says it
     "place": "It never comes",
     "ending": "The ending is not",
 }
-LONG, HOT = 20, 1e-3  # iterations and rate of a run that is to go wrong
+LONG, HOT = 30, 6e-4  # iterations and rate of a run that is to go wrong
 
 
 def load(name: str):
@@ -143,21 +144,24 @@ def sft() -> dict:
 
 
 def rewards() -> dict:
-    """Both questions, three seeds, and the margins for one of them."""
+    """Both questions, three seeds; the first are the shipped models."""
     _, tokenizer = load("chat")
     _, first, second = chain.read_pairs(chain.DATA, tokenizer)
     tests = slice(chain.PAIRS, chain.PAIRS + chain.TEST_PAIRS)
     result: dict = {}
     for question, seed in ((question, seed) for seed in SEEDS for question in QUESTIONS):
         pairs, doubts = compare(first[tests], second[tests], question, seed=1000)
-        start = time.perf_counter()
-        scorer, _, losses = chain.reward_model(chain.DATA, question, seed=seed)
+        start, losses = time.perf_counter(), None
+        if seed == SHIPPED:
+            scorer, _ = load(question)
+        else:
+            scorer, _, losses = chain.reward_model(chain.DATA, question, seed=seed)
         seconds = time.perf_counter() - start
-        chosen = score_all(scorer, [pair.chosen for pair in pairs])
-        rejected = score_all(scorer, [pair.rejected for pair in pairs])
+        chosen = score_all(scorer, [pair.chosen for pair in pairs], way=chain.WAY)
+        rejected = score_all(scorer, [pair.rejected for pair in pairs], way=chain.WAY)
         strength = torch.tensor([pair.strength for pair in pairs])
-        one = score_all(scorer, [a.ids for a in first[tests]])
-        two = score_all(scorer, [a.ids for a in second[tests]])
+        one = score_all(scorer, [a.ids for a in first[tests]], way=chain.WAY)
+        two = score_all(scorer, [a.ids for a in second[tests]], way=chain.WAY)
         worths = [getattr(a.worth, question) for a in (*first[tests], *second[tests])]
         gap = torch.tensor(worths[: len(one)]) - torch.tensor(worths[len(one) :])
         clear = gap.abs() > 0.05
@@ -174,22 +178,33 @@ def rewards() -> dict:
                 found.count.tolist(),
             ],
             "calibration_error": found.error,
-            "losses": chain.smooth(losses, 4),
-            "seconds": seconds,
         }
+        if losses:  # the shipped model's are in its record.json
+            row |= {"losses": chain.smooth(losses, 4), "seconds": seconds}
         result[f"{question} {seed}"] = row
-        print(
-            question, seed, row["accuracy"], row["by_strength"], row["bound"], flush=True
-        )
+        print(question, seed, row["accuracy"], row["by_strength"], row["bound"], flush=True)
     return result
 
 
-def kl_of(policy, reference, tokenizer, asked, *, seed=1) -> float:
-    """Nats an answer, by k1, over answers drawn at temperature 1."""
+def drawn_hot(policy, reference, tokenizer, asked, *, seed=1) -> dict[str, float]:
+    """Answers at temperature 1, as best of N draws them: nats an answer, by k1, and the judge's
+    opinion of the very same answers."""
+    drawn = draw(policy, tokenizer, asked, seed)
+    return {
+        "kl": float(apart(policy, reference, drawn).mean()),
+        "judge_hot": mean(judged(tokenizer, asked, drawn)),
+    }
+
+
+def draw(policy, tokenizer, asked, seed: int) -> Rollout:
     ids = [chain.prompt_ids(tokenizer, prompt) for prompt in asked]
-    drawn = sample(policy, ids, chain.PPO.max_new_tokens, eos_id=tokenizer.eos_id,
-                   generator=torch.Generator().manual_seed(seed))  # fmt: skip
-    return float(apart(policy, reference, drawn).mean())
+    return sample(policy, ids, chain.PPO.max_new_tokens, eos_id=tokenizer.eos_id,
+                  generator=torch.Generator().manual_seed(seed))  # fmt: skip
+
+
+def judged(tokenizer, asked, drawn: Rollout) -> list[float]:
+    texts = [tokenizer.decode(answer) for answer in drawn.answers()]
+    return [overall(prompt, worth(prompt, text)) for prompt, text in zip(asked, texts)]
 
 
 @torch.no_grad()
@@ -210,7 +225,10 @@ def ppo_seed(config, seed: int, look_every: int, asked, begin) -> dict:
     chat_model, tokenizer = load("chat")
     policy, records = chain.ppo_run(chain.DATA, config, begin, seed=seed)
     before = told(chat_model, tokenizer, asked, seed=seed)
-    first = {"iteration": 0, "kl": 0.0, **summary(asked, before), "sample": two_of(asked, before)}
+    first = {
+        "iteration": 0, **drawn_hot(policy, chat_model, tokenizer, asked[:96]),
+        **summary(asked, before), "sample": two_of(asked, before),
+    }  # fmt: skip
     looks, told_records, spent = [first], [], 0.0
     after = before
     for record in records:
@@ -220,7 +238,7 @@ def ppo_seed(config, seed: int, look_every: int, asked, begin) -> dict:
             after = told(policy, tokenizer, asked, seed=seed)
             looks.append({
                 "iteration": record.iteration,
-                "kl": kl_of(policy, chat_model, tokenizer, asked[:64]),
+                **drawn_hot(policy, chat_model, tokenizer, asked[:96]),
                 **summary(asked, after),
                 "sample": two_of(asked, after),
             })  # fmt: skip
@@ -247,7 +265,7 @@ def hacking() -> dict:
     """The same without a price on KL, and for longer."""
     begin = chain.ppo_start(chain.DATA)
     config = replace(chain.PPO, beta=0.0, iterations=LONG, lr=HOT)
-    runs = [ppo_seed(config, seed, 4, held_out(96), begin) for seed in SEEDS]
+    runs = [ppo_seed(config, seed, 6, held_out(96), begin) for seed in SEEDS]
     return {"beta": 0.0, "lr": HOT, "runs": runs}
 
 
@@ -256,21 +274,18 @@ def frontier() -> dict:
     reward = chain.ppo_start(chain.DATA).reward
     chat_model, tokenizer = load("chat")
     asked = held_out(96)
-    ids = [chain.prompt_ids(tokenizer, prompt) for prompt in asked]
     worths, rewards_ = [], []
     for round_ in range(max(BEST_OF)):
-        drawn = sample(chat_model, ids, chain.PPO.max_new_tokens, eos_id=tokenizer.eos_id,
-                       generator=torch.Generator().manual_seed(500 + round_))  # fmt: skip
+        drawn = draw(chat_model, tokenizer, asked, 500 + round_)
         unkind = torch.tensor([prompt.unkind for prompt in asked])
         rewards_.append(reward(drawn, unkind)[0])
-        texts = [tokenizer.decode(answer) for answer in drawn.answers()]
-        worths.append([overall(p, worth(p, text)) for p, text in zip(asked, texts)])
-    paid, judged = torch.stack(rewards_), torch.tensor(worths)  # (64, prompts)
+        worths.append(judged(tokenizer, asked, drawn))
+    paid, found = torch.stack(rewards_), torch.tensor(worths)  # (64, prompts)
     best = []
     for n in BEST_OF:
         groups = paid.unfold(0, n, n).argmax(-1)  # (64 / n, prompts)
         chosen = groups + n * torch.arange(len(groups))[:, None]
-        best.append({"n": n, "kl": best_of_n_kl(n), "judge": float(judged.gather(0, chosen).mean()),
+        best.append({"n": n, "kl": best_of_n_kl(n), "judge": float(found.gather(0, chosen).mean()),
                      "score": float(paid.gather(0, chosen).mean())})  # fmt: skip
         print(best[-1], flush=True)
     return {"best_of_n": best, "dpo": [dpo_seed(seed, asked, reward) for seed in SEEDS]}
@@ -280,7 +295,6 @@ def dpo_seed(seed: int, asked, reward) -> dict:
     """DPO on its way: KL, judge, and the reward models' opinion."""
     chat_model, tokenizer = load("chat")
     policy, records = chain.dpo_run(chain.DATA, seed=seed)
-    ids = [chain.prompt_ids(tokenizer, prompt) for prompt in asked]
     unkind = torch.tensor([prompt.unkind for prompt in asked])
     before, looks, losses, spent = told(chat_model, tokenizer, asked, seed=seed), [], [], 0.0
     after = before
@@ -289,11 +303,12 @@ def dpo_seed(seed: int, asked, reward) -> dict:
         losses.append([record.step, record.loss, record.measured["accuracy"]])
         if record.step % 16 == 0:
             after = told(policy, tokenizer, asked, seed=seed)
-            drawn = sample(policy, ids, chain.PPO.max_new_tokens, eos_id=tokenizer.eos_id,
-                           generator=torch.Generator().manual_seed(900 + seed))  # fmt: skip
-            paid = float(reward(drawn, unkind)[0].mean())
-            kl = float(apart(policy, chat_model, drawn).mean())
-            looks.append({"step": record.step, "kl": kl, "score": paid, **summary(asked, after)})
+            drawn = draw(policy, tokenizer, asked, 900 + seed)
+            looks.append({
+                "step": record.step, "kl": float(apart(policy, chat_model, drawn).mean()),
+                "score": float(reward(drawn, unkind)[0].mean()),
+                "judge_hot": mean(judged(tokenizer, asked, drawn)), **summary(asked, after),
+            })  # fmt: skip
             print("dpo", seed, looks[-1], flush=True)
     return {"looks": looks, "losses": losses, "seconds": spent,
             "against_chat": against(asked, after, before)}  # fmt: skip

@@ -50,7 +50,7 @@ from llamalab.alignment.sft import DialogBatches, example_of
 from llamalab.formats import score_offset
 from llamalab.recipe import TrainConfig
 from llamalab.runtime.files import atomic_write
-from llamalab.tales.dialogues import Dialogue, dialogues
+from llamalab.tales.dialogues import dialogues
 from llamalab.tales.prompts import Prompt, prompts
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import train
@@ -66,12 +66,10 @@ TOKENS, WEIGHT = 4096, 10.0
 # Pairs: prompts from FIRST on.
 PAIRS, TEST_PAIRS = 4_096, 512
 REWARD_RATE, REWARD_BATCH, MARGINS = 3e-4, 32, "small"
-PPO = PPOConfig(
-    iterations=9, batch_size=64, mini_batch_size=32, epochs=1, lr=4e-4, matmul=WAY
-)
+PPO = PPOConfig(iterations=9, batch_size=64, mini_batch_size=32, epochs=1, lr=4e-4, matmul=WAY)
 UNKIND = 0.4  # of PPO's prompts: more than of those that are asked later
 WARM = 256  # answers, to whiten the reward over and to warm the value model up
-DPO_PAIRS, DPO_RATE, DPO_BETA, DPO_BATCH = 1_024, 1e-4, 0.1, 16  # about PPO's time
+DPO_PAIRS, DPO_RATE, DPO_BETA, DPO_BATCH = 1_024, 2e-4, 0.1, 16  # about PPO's time
 
 
 def chat(data: Path) -> None:

@@ -69,8 +69,8 @@ def test_what_makes_no_sense_is_refused(tmp_path, tokenizer, sides):
 def test_the_shipped_file(tokenizer):
     path = paths.data_folder() / "comparisons.npz"
     with np.load(path, allow_pickle=False) as held:
-        assert len(held["lengths"]) == 2 * 2560 and held["lengths"].sum() == len(held["ids"])
-    asked, first, second = read_comparisons(path, tokenizer, start=2558)
+        assert len(held["lengths"]) == 2 * 4608 and held["lengths"].sum() == len(held["ids"])
+    asked, first, second = read_comparisons(path, tokenizer, start=4606)
     assert len(asked) == 2
     for prompt, a, b in zip(asked, first, second):
         start = prompt_ids(tokenizer, prompt)
