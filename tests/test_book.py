@@ -6,7 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "llamalab"
 BOOK = ("config.py", "model.py", "recipe.py", "sampling.py")
-ROOMS = ("tokenizer", "layers", "training", "generation", "quantization", "accounting")
+ROOMS = (
+    "tokenizer", "layers", "training", "generation", "quantization", "accounting", "alignment",
+)  # fmt: skip
 SKIPPED = {"generation/fused.py", "training/fused.py"}
 
 

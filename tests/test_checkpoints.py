@@ -85,5 +85,6 @@ def test_the_card_tells_the_records_numbers():
 
 
 def test_the_data_folder_stays_small():
+    """A base model, and what notebooks 09 to 11 make of it: 5 MB each."""
     files = [path for path in Path(paths.data_folder()).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 8_000_000
+    assert sum(path.stat().st_size for path in files) < 36_000_000

@@ -47,13 +47,17 @@ def test_help_teaches_and_is_quick():
         "try: app()\n"
         "finally: print('heavy:', sorted({'torch', 'jupyterlab', 'numpy'} & set(sys.modules)))"
     )
-    for arguments in ([], ["train"], ["generate"], ["info"]):
+    for arguments in (
+        [], ["train"], ["generate"], ["chat"], ["info"], ["tune"], ["align", "ppo"], ["carbon"],
+    ):  # fmt: skip
         done = run(*arguments, "--help", code=code)
         assert done.returncode == 0
         assert "heavy: []" in done.stdout
         if not arguments:
             assert "Write Llama 2 yourself" in done.stdout
-            for command in ("lab", "doctor", "train", "generate", "info"):
+            for command in (
+                "lab", "doctor", "train", "tune", "align", "generate", "chat", "info", "carbon",
+            ):  # fmt: skip
                 assert command in done.stdout
 
 
@@ -64,8 +68,12 @@ def test_help_teaches_and_is_quick():
         ("doctor", ["ok or a warning"]),
         ("train", ["--text", "--resume", "torchrun", "llamalab train --out my_run", "Ctrl+C",
                    "two minutes", "losses.jsonl", "[default: 0.05]"]),
+        ("tune", ["--lora", "--resume", "llamalab tune tales --out my_chat", "Ctrl+C", "messages"]),
+        ("align", ["reward", "ppo", "dpo", "helpfulness, safety"]),
         ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
+        ("chat", ["Ctrl+C", "/help", "--system", "oldest turns", "my_run"]),
         ("info", ["checkpoint", "run", "memory"]),
+        ("carbon", ["no default", "539 t", "ledger.jsonl", "--remember"]),
     ],
 )  # fmt: skip
 def test_each_command_explains_itself(command, words):

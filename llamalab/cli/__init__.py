@@ -3,8 +3,12 @@
     llamalab lab        opens the course in JupyterLab
     llamalab doctor     checks this installation
     llamalab train      trains a model, here or over several processes    (`cli.train`)
+    llamalab tune       teaches a model to answer                         (`cli.tune`)
+    llamalab align      reward models, PPO, DPO                           (`cli.align`)
     llamalab generate   lets a model write                                (`cli.use`)
+    llamalab chat       talks with one                                    (`cli.talk`)
     llamalab info       says what a checkpoint or a run holds             (`cli.use`)
+    llamalab carbon     says what the learner's course has taken so far   (`cli.carbon`)
     llamalab quantize   gives a model fewer bits                          (`cli.quantize`)
 
 What a command does stands elsewhere; heavy imports wait inside the commands, so that --help is
@@ -22,8 +26,12 @@ import typer
 
 from llamalab.runtime import paths
 
+from .align import align
+from .carbon import carbon
 from .quantize import quantize
+from .talk import chat
 from .train import train
+from .tune import tune
 from .use import generate, info
 
 app = typer.Typer(
@@ -102,8 +110,12 @@ def doctor() -> None:
 
 
 app.command(name="train")(train)
+app.command(name="tune")(tune)
+app.add_typer(align, name="align")
 app.command(name="generate")(generate)
+app.command(name="chat")(chat)
 app.command(name="info")(info)
+app.command(name="carbon")(carbon)
 app.command(name="quantize")(quantize)
 
 

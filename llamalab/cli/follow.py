@@ -44,17 +44,17 @@ def follow(run) -> None:
     """Train, under a bar: loss, tokens a second, time left, watt-hours so far."""
     from tqdm import tqdm
 
-    from llamalab.accounting import Meter
+    from llamalab.accounting import Meter, ledger
     from llamalab.runtime import distributed
 
-    meter, steps = Meter(), run.plan.train.steps
+    meter, steps = Meter("llamalab train"), run.plan.train.steps
     bar = tqdm(
         total=steps, initial=run.state.step, unit="step", disable=distributed.rank() > 0,
         bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} [{remaining} left]{postfix}",
     )  # fmt: skip
     with bar:
         for record in run:
-            wh = meter.read().energy_wh
+            wh = meter.watt_hours()
             bar.set_postfix_str(
                 f"loss {record.loss:.3f}, {record.tokens_per_second:,.0f} tokens/s, ≈{wh:.2f} Wh",
                 refresh=False,
@@ -68,6 +68,8 @@ def follow(run) -> None:
                     f"{record.val_loss:.3f}  rate {record.lr:.2e}",
                     file=sys.stderr,
                 )
+    if distributed.world_size() == 1 and ledger.path().parent.is_dir():
+        meter.keep()  # a learner's folder is not made for it
 
 
 @contextlib.contextmanager

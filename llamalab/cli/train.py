@@ -108,7 +108,7 @@ def train(
     On several processes or GPUs: torchrun --nproc-per-node 2 -m llamalab train --out my_run
     """
     given = {name: value for name, value in locals().items() if name != "context"}
-    asked = {name for name in given if "DEFAULT" not in str(context.get_parameter_source(name))}
+    asked = typed(context)
     from llamalab.runtime import distributed, threads
 
     from . import begin, follow
@@ -139,6 +139,13 @@ def train(
         raise
     finally:
         distributed.shutdown()
+
+
+def typed(context: typer.Context) -> set[str]:
+    """The names of the options that somebody gave; the others have their defaults."""
+    return {
+        name for name in context.params if "DEFAULT" not in str(context.get_parameter_source(name))
+    }
 
 
 def _quiet_unless_first() -> None:

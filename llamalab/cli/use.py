@@ -51,7 +51,7 @@ def generate(
 
     import torch
 
-    from llamalab.formats import load
+    from llamalab.formats import load, scores
     from llamalab.generation import generate_samples, stream_text
     from llamalab.runtime.threads import fit_threads
 
@@ -61,6 +61,8 @@ def generate(
     model, tokenizer = load(find(path), dtype=torch.float32, quantize="stored")
     if tokenizer is None:
         raise ValueError(f"{path} has no tokenizer.model beside its weights: it cannot write text")
+    if scores(model):
+        raise ValueError(f"{path} is a model that scores answers: it cannot write any")
     ids = tokenizer.encode(prompt, bos=True)
     room = model.config.max_seq_len - len(ids)
     if room < 0 or (room == 0 and max_new_tokens is None):
@@ -93,12 +95,14 @@ def info(
     of llamalab train. It reads the weights once, to know that they are whole.
     """
     from llamalab.accounting import count_parameters, kv_cache_bytes
-    from llamalab.formats import load
+    from llamalab.formats import load, score_offset, scores
     from llamalab.quantization import bits_per_weight, weight_bytes
 
     found = find(path)
     model, tokenizer = load(found, quantize="stored")
     config, parts = model.config, count_parameters(model.config)
+    if scores(model):
+        parts |= {"output": config.dim, "total": parts["total"] - parts["output"] + config.dim}
     dtype = str(model.norm.weight.dtype).removeprefix("torch.")
     size, bits = weight_bytes(model), bits_per_weight(model)
     packed = "" if list(model.tok_embeddings.parameters()) else f"{bits:.2f} bits each, run in "
@@ -115,6 +119,8 @@ def info(
         f"{kv_cache_bytes(config, config.max_seq_len) / 2**20:,.1f} MiB\n"
         f"parameters  {parts['total']:,} in {packed}{dtype}, {size / 2**20:,.1f} MiB ({shares})"
     )
+    if scores(model):
+        typer.echo(f"head        one score a token; {score_offset(found):+.3f} puts its 0 in place")
     _say_run(Path(path))
 
 
@@ -135,8 +141,12 @@ def _say_run(out: Path) -> None:
     import json
 
     from llamalab.runs.run import read_plan
+    from llamalab.runs.stage import kind_of
 
     if not (out / "run.json").exists():
+        return
+    if kind_of(out):
+        _say_stage(out)
         return
     _, plan, _ = read_plan(out)
     log = out / "losses.jsonl"
@@ -149,3 +159,22 @@ def _say_run(out: Path) -> None:
         f"run         step {last['step']:,} of {plan.train.steps:,}, loss {last['loss']:.3f}, "
         f"{last['tokens']:,} tokens seen, seed {plan.seed}, {plan.train.dtype}"
     )
+
+
+def _say_stage(out: Path) -> None:
+    """How far a run of tuning or alignment is."""
+    import json
+
+    from llamalab.runs.stage import kind_of, steps_of
+
+    from .records import told
+
+    log = out / "records.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    kind, steps = kind_of(out), steps_of(out)
+    if not lines:
+        typer.echo(f"run         {kind}, no step of {steps:,} yet")
+        return
+    last = json.loads(lines[-1])
+    step = last.get("step", last.get("iteration"))
+    typer.echo(f"run         {kind}, step {step:,} of {steps:,}: {told(last)}")

@@ -5,6 +5,7 @@ load recognises what it is given. In float32 load(save(x)) equals x bit for bit 
 step), and both write only what they were asked to: a model is never changed by saving it.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from llamalab.runtime import paths
 from llamalab.runtime.files import require_file
 from llamalab.tokenizer import BPETokenizer
 
-from . import gguf, hf, llama2c, meta, packed, tokenizer_bin
-from .build import build_model
+from . import gguf, hf, hf_config, llama2c, meta, packed, tokenizer_bin
+from .adapter import load_adapter, save_adapter
+from .build import build_model, scores
 from .pack import STORED, build_packed, holds_blocks
 
-__all__ = ["FORMATS", "load", "save"]
+__all__ = ["FORMATS", "load", "load_adapter", "save", "save_adapter", "score_offset", "scores"]
 FORMATS = ("hf", "meta", "llama2c", "llama2c-q8")  # these need nothing but torch and safetensors
 
 
@@ -36,6 +38,7 @@ def load(
     """A checkpoint's model, and its tokenizer if one lies beside it. `path` may be the name of one
     that the course ships, "tales".
 
+    A reward or value model of Hugging Face's gives (B, T, 1) in place of logits.
     dtype: None keeps the stored one (int8 becomes float32). parts: the functions that the model is
     made of. quantize: "q8_0", "q4_0", "nf4" and so on pack the weights one by one as they are read;
     "stored" keeps the blocks that a GGUF file may hold, which become floats else. ValueError
@@ -73,6 +76,7 @@ def save(
     shards: int = 1,
     max_shard_bytes: int | None = None,
     version: int = 0,
+    offset: float = 0.0,
 ) -> None:
     """Write a checkpoint: a folder for "hf" and "meta", a file for "llama2c" and "llama2c-q8", and
     for "gguf", "gguf-q8_0" and "gguf-q4_0" (ImportError without the gguf package). A quantized
@@ -80,6 +84,7 @@ def save(
 
     shards: files of "meta". max_shard_bytes: the most in one file of "hf". version: 0 or 1 of
     "llama2c"; run.c reads 0. The tokenizer goes beside, as tokenizer.model or tokenizer.bin.
+    offset: of a model that scores, which "hf" alone can hold, see `score_offset`.
     ValueError for options that the format does not have, and for what it cannot hold; nothing is
     written then.
     """
@@ -91,6 +96,9 @@ def save(
     good = max_shard_bytes is None or max_shard_bytes > 0
     _check_option("max_shard_bytes", max_shard_bytes, None, format == "hf", good)
     _check_option("version", version, 0, format == "llama2c", version in (0, 1))
+    _check_option("offset", offset, 0.0, scores(model), math.isfinite(offset))
+    if scores(model) and format != "hf":
+        raise ValueError(f"a model that scores can be saved as 'hf' alone, not as {format!r}")
     if tokenizer is not None and tokenizer.vocab_size > model.config.vocab_size:
         raise ValueError(_too_large("the tokenizer", tokenizer, model.config.vocab_size))
     if format in gguf.FORMATS:
@@ -99,7 +107,7 @@ def save(
         if is_packed(format):
             packed.write(model, path, format)
         elif format == "hf":
-            hf.write(model, path, tokenizer, max_shard_bytes)
+            hf.write(model, path, tokenizer, max_shard_bytes, offset)
         else:
             meta.write(model, path, shards)
         if tokenizer is not None:
@@ -109,6 +117,13 @@ def save(
     llama2c.write(model, path, version if format == "llama2c" else 2)
     if data is not None:
         tokenizer_bin.write(data, path.with_name("tokenizer.bin"))
+
+
+def score_offset(path: str | os.PathLike) -> float:
+    """What is to be added to the scores of a reward model before a sigmoid makes them a number
+    between 0 and 1: pairs teach differences only, so the head itself knows no zero. 0 where
+    config.json says nothing. ValueError for what is no finite number."""
+    return hf_config.read_offset(_shipped(Path(path)) / "config.json")
 
 
 def _shipped(path: Path) -> Path:

@@ -28,13 +28,14 @@ LONGEST_CONTEXT = 2**20  # positions: the table of angles is made for all of the
 @dataclass(frozen=True, kw_only=True)
 class StoredModel:
     """What a checkpoint holds, under Meta's names; `read(name)` fetches one weight in Meta's row
-    order. `where` stands in error messages."""
+    order. `where` stands in error messages. scoring: the head gives one number."""
 
     where: Path
     config: LlamaConfig
     shapes: Mapping[str, tuple[int, ...]]
     stored: torch.dtype
     read: Callable[[str], torch.Tensor]
+    scoring: bool = False
     packed: Callable[[str], Blocks | None] | None = None  # the blocks that a weight is stored in
 
 
@@ -69,11 +70,13 @@ def build_model(
     refuse_if_too_large(config, dtype.itemsize, available=_free_on(device))
     with torch.device("meta"):
         model = Llama(config, parts)
-    for name, _ in names.shapes(config):
+        if held.scoring:
+            model.output = nn.Linear(config.dim, 1, bias=False)
+    for name, _ in names.shapes(config, scoring=held.scoring):
         weight = held.read(name).to(device=device, dtype=dtype).contiguous()
         check_finite(weight, name, held.where)
         _put(model, name, nn.Parameter(weight))
-    if config.tie_embeddings:
+    if config.tie_embeddings and not held.scoring:
         model.output.weight = model.tok_embeddings.weight
         check_tie(held, model.tok_embeddings.weight)
     return model.to(device)  # the weights are there; this moves the table of angles
@@ -95,16 +98,17 @@ def check_shapes(held: StoredModel) -> None:
     """ValueError for a weight too few, too many, or of another shape than the config's. Counts come
     first: a lying number of layers must not make us list them all."""
     config, there = held.config, set(held.shapes)
-    if config.tie_embeddings:
+    if config.tie_embeddings and not held.scoring:
         there.discard("output.weight")  # may be there once more; compared when it is read
-    wanted = names.weight_count(config)
+    wanted = names.weight_count(config, scoring=held.scoring)
+    every = functools.partial(names.shapes, config, scoring=held.scoring)
     if len(there) < wanted:
-        first = next(name for name, _ in names.shapes(config) if name not in there)
+        first = next(name for name, _ in every() if name not in there)
         raise ValueError(
             f"{held.where} lacks {first}: it holds {len(there)} weights, and n_layers="
             f"{config.n_layers} need {wanted}"
         )
-    for name, shape in names.shapes(config):
+    for name, shape in every():
         if name not in there:
             raise ValueError(f"{held.where} lacks {name}")
         if held.shapes[name] != shape:
@@ -146,11 +150,16 @@ def check_tie(held: StoredModel, embedding: torch.Tensor | None = None) -> None:
         raise ValueError(f"{held.where}: the head is said to be tied, but differs from embedding")
 
 
+def scores(model: Llama) -> bool:
+    """Whether the model's head gives one number a token and no logits: a reward or value model."""
+    return getattr(model.output, "out_features", None) == 1 != model.config.vocab_size
+
+
 def weights_of(model: Llama) -> dict[str, torch.Tensor]:
     """The weights to write, under Meta's names, checked. Nothing is copied; a tied head is not
     listed. ValueError for a model that could not be loaded again."""
     held = {name: weight.detach() for name, weight in model.named_parameters()}
-    wanted = dict(names.shapes(model.config))
+    wanted = dict(names.shapes(model.config, scoring=scores(model)))
     if unknown := sorted(held.keys() ^ wanted.keys()):
         raise ValueError(f"this is no plain Llama: {unknown[0]} is missing, or one too many")
     for name, shape in wanted.items():

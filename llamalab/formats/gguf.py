@@ -127,7 +127,7 @@ def write(model: Llama, path: Path, format: str, tokenizer: BPETokenizer | None)
     with atomic_write(path) as part:
         writer = gguf.GGUFWriter(part, "llama")
         for key, value in metadata.items():
-            add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32,
+            add: Any = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32,
                    str: writer.add_string}.get(type(value), writer.add_array)  # fmt: skip
             add(key, value)
         for name, weight in weights.items():

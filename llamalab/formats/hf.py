@@ -2,7 +2,8 @@
 
 safetensors are mapped into memory and read weight by weight. Of older folders pytorch_model.bin is
 read, without running what it holds. Rows of wq and wk are put into Meta's order and back (`names`);
-config.json is the matter of `hf_config`.
+config.json is the matter of `hf_config`. A reward or value model, whose head gives one number, is a
+LlamaForSequenceClassification there: its score is the one at the last token that is not padding.
 """
 
 import re
@@ -21,13 +22,14 @@ from llamalab.runtime.json_files import Fields, write_json
 from llamalab.tokenizer import BPETokenizer
 
 from . import names
-from .build import StoredModel, weights_of, widest
+from .build import StoredModel, scores, weights_of, widest
 from .files import FLOATS, inside, read_pickle
-from .hf_config import config_json, read_config
+from .hf_config import config_json, read_config, scoring_json
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json",
            "pytorch_model.bin", "pytorch_model.bin.index.json")  # fmt: skip
 OURS = re.compile(r"model(-[0-9]{5}-of-[0-9]{5}\.safetensors|\.safetensors(\.index\.json)?)")
+KINDS = ("Llama 2", "Llama 2 that scores")
 IN_FILE = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64}
 Stored = tuple[tuple[int, ...], torch.dtype, Callable[[], torch.Tensor]]  # shape, dtype, how to get
 
@@ -35,7 +37,7 @@ Stored = tuple[tuple[int, ...], torch.dtype, Callable[[], torch.Tensor]]  # shap
 def read(folder: Path) -> StoredModel:
     """What the folder holds; the weights stay on disk until they are asked for. ValueError says
     which file is not sound."""
-    config = read_config(folder / "config.json")
+    config, scoring = read_config(folder / "config.json")
     tensors: dict[str, Stored] = {}
     for path, listed in _weight_files(folder):
         stored = _safetensors(path) if path.suffix == ".safetensors" else _bin(path)
@@ -45,9 +47,9 @@ def read(folder: Path) -> StoredModel:
         for hf_name, tensor in stored.items():
             if hf_name.endswith("rotary_emb.inv_freq"):  # a table that follows from rope_theta
                 continue
-            name = names.meta_name(hf_name)
+            name = names.meta_name(hf_name, scoring=scoring)
             if name is None:
-                raise ValueError(f"{path}: {hf_name} is no weight of a Llama 2")
+                raise ValueError(f"{path}: {hf_name} is no weight of a {KINDS[scoring]}")
             tensors[name] = tensor
 
     def fetch(name: str) -> torch.Tensor:
@@ -62,6 +64,7 @@ def read(folder: Path) -> StoredModel:
         shapes={name: shape for name, (shape, _, _) in tensors.items()},
         stored=widest(dtype for _, dtype, _ in tensors.values()),
         read=fetch,
+        scoring=scoring,
     )
 
 
@@ -111,10 +114,15 @@ def _itself(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def write(
-    model: Llama, folder: Path, tokenizer: BPETokenizer | None, max_shard_bytes: int | None
+    model: Llama,
+    folder: Path,
+    tokenizer: BPETokenizer | None,
+    max_shard_bytes: int | None,
+    offset: float = 0.0,
 ) -> None:
-    """Weights first, config.json last; then the shards of an earlier save are removed."""
-    weights = weights_of(model)
+    """Weights first, config.json last; then the shards of an earlier save are removed. offset: see
+    `hf_config.read_offset`."""
+    weights, scoring = weights_of(model), scores(model)
     shards = _shards(weights, max_shard_bytes)
     files: set[str] = set()
     places: dict[str, str] = {}
@@ -123,7 +131,8 @@ def write(
         file = f"model-{number:05}-of-{len(shards):05}.safetensors"
         file = file if len(shards) > 1 else "model.safetensors"
         tensors = {
-            str(names.hf_name(name)): _to_hf(model.config, name, weights[name]) for name in shard
+            str(names.hf_name(name, scoring=scoring)): _to_hf(model.config, name, weights[name])
+            for name in shard
         }
         with atomic_write(folder / file) as part:
             save_file(tensors, part, metadata={"format": "pt"})
@@ -135,7 +144,10 @@ def write(
         write_json(folder / WEIGHTS[1], index)
         files.add(WEIGHTS[1])
     dtype = str(next(iter(weights.values())).dtype).removeprefix("torch.")
-    write_json(folder / "config.json", config_json(model.config, dtype, tokenizer))
+    config = config_json(model.config, dtype, tokenizer)
+    if scoring:
+        config |= scoring_json(tokenizer, offset)
+    write_json(folder / "config.json", config)
     for old in folder.iterdir():
         if OURS.fullmatch(old.name) and old.name not in files:
             old.unlink()

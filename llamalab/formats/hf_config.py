@@ -5,8 +5,11 @@ and dtype. Both are understood; what is written is understood by both. What woul
 arithmetic and is not Llama 2 (biases, another activation, quantised weights) is refused, never
 ignored; so is every scaling of RoPE but the linear one, by which positions are divided. The context
 is max_position_embeddings, scaled or not, as in transformers.  Source: transformers' LlamaConfig.
+A model that scores says so by its architecture. transformers reads its score at the last token that
+is not padding, so padding must be no token that an answer may end with: not EOS, but <unk>.
 """
 
+import math
 from pathlib import Path
 
 from llamalab.config import LlamaConfig
@@ -16,16 +19,20 @@ from llamalab.tokenizer import BPETokenizer
 from .build import make_config
 from .files import FLOATS
 
+SCORING = "LlamaForSequenceClassification"
+OFFSET = "llamalab_offset"
 DTYPES = [str(dtype).removeprefix("torch.") for dtype in FLOATS]
 
 
-def read_config(path: Path) -> LlamaConfig:
-    """config.json -> LlamaConfig; a key that is absent means what it means to transformers."""
-    return from_fields(Fields(path))
+def read_config(path: Path) -> tuple[LlamaConfig, bool]:
+    """config.json -> LlamaConfig, and whether the head gives a score in place of logits; a key that
+    is absent means what it means to transformers."""
+    fields = Fields(path)
+    return from_fields(fields), _scoring(fields)
 
 
 def from_fields(fields: Fields) -> LlamaConfig:
-    """The same from what has been read."""
+    """The shape, from what has been read."""
     for key, only, why in (
         ("model_type", "llama", "only this kind of model can be read"),
         ("hidden_act", "silu", "Llama 2's feed-forward layer is SwiGLU"),
@@ -55,6 +62,33 @@ def from_fields(fields: Fields) -> LlamaConfig:
         if key in fields and fields.values[key] not in DTYPES:
             raise fields.wrong(key, f"is none of {', '.join(DTYPES)}")
     return config
+
+
+def _scoring(fields: Fields) -> bool:
+    """Whether this is a model that scores; one with several scores is refused."""
+    if fields.values.get("architectures") != [SCORING]:
+        return False
+    said = [len(fields.inner("id2label").values)] if "id2label" in fields else []
+    said += [fields.whole("num_labels")] if "num_labels" in fields else []
+    if (labels := max(said, default=2)) != 1:  # 2 is what transformers takes, if nothing is said
+        raise ValueError(
+            f"{fields.path}: a {SCORING} of {labels} labels; only one with 1, a score, can be read"
+        )
+    _offset(fields)
+    return True
+
+
+def read_offset(path: Path) -> float:
+    """What is to be added to a model's scores before a sigmoid, by a folder's config.json; 0 where
+    it says nothing. ValueError if it is no finite number."""
+    return _offset(Fields(path))
+
+
+def _offset(fields: Fields) -> float:
+    offset = fields.values[OFFSET] if OFFSET in fields else 0.0
+    if type(offset) not in (int, float) or not -(2**100) < offset < 2**100:
+        raise fields.wrong(OFFSET, "must be a finite number")
+    return float(offset)
 
 
 def _rope(fields: Fields) -> dict[str, float]:
@@ -127,6 +161,20 @@ def config_json(config: LlamaConfig, dtype: str, tokenizer: BPETokenizer | None 
         "mlp_bias": False,
         "multiple_of": config.multiple_of,
         "ffn_dim_multiplier": config.ffn_dim_multiplier,
+    }
+
+
+def scoring_json(tokenizer: BPETokenizer | None, offset: float) -> dict:
+    """What config.json says beside that of a model that scores. ValueError for an offset that is no
+    finite number."""
+    if not math.isfinite(offset):
+        raise ValueError(f"offset={offset} must be a finite number")
+    return {
+        "architectures": [SCORING],
+        "id2label": {"0": "score"},
+        "label2id": {"score": 0},
+        "pad_token_id": 0 if tokenizer is None else max(0, tokenizer.unk_id),
+        OFFSET: float(offset),
     }
 
 

@@ -5,6 +5,7 @@
 The rows of wq and wk differ as well. Meta turns neighbours, rows (2i, 2i+1) of a head; Hugging Face
 turns rows (i, i + D/2), and its files hold the even rows of each head first, then the odd ones. wv
 and wo stay as they are: values are not turned. For wk the number of heads is n_kv_heads.
+A reward model's head, one row, is called output.weight here too, and score.weight there.
 Source: transformers' convert_llama_weights_to_hf.py, llama2.c's export.py.
 """
 
@@ -30,16 +31,20 @@ TO_HF = {
     "output": "lm_head",
 }
 TO_META = {hf: meta for meta, hf in TO_HF.items()}
+SCORING_TO_HF = TO_HF | {"output": "score"}
+SCORING_TO_META = {hf: meta for meta, hf in SCORING_TO_HF.items()}
 
 
-def hf_name(name: str) -> str | None:
-    """Meta's name of a weight -> Hugging Face's; None for a name that no Llama 2 has."""
-    return _renamed(name, TO_HF)
+def hf_name(name: str, *, scoring: bool = False) -> str | None:
+    """Meta's name of a weight -> Hugging Face's; None for a name that no Llama 2 has. scoring: of
+    a model that gives one number a token."""
+    return _renamed(name, SCORING_TO_HF if scoring else TO_HF)
 
 
-def meta_name(name: str) -> str | None:
-    """Hugging Face's name of a weight -> Meta's; None for a name that no Llama 2 has."""
-    return _renamed(name, TO_META)
+def meta_name(name: str, *, scoring: bool = False) -> str | None:
+    """Hugging Face's name of a weight -> Meta's; None for a name that no Llama 2 has. scoring: as
+    for `hf_name`."""
+    return _renamed(name, SCORING_TO_META if scoring else TO_META)
 
 
 def _renamed(name: str, table: dict[str, str]) -> str | None:
@@ -75,19 +80,22 @@ def layer_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     }
 
 
-def weight_count(config: LlamaConfig) -> int:
+def weight_count(config: LlamaConfig, *, scoring: bool = False) -> int:
     """How many weights a model has, as named tensors."""
-    return 2 + 9 * config.n_layers + (not config.tie_embeddings)
+    return 2 + 9 * config.n_layers + (scoring or not config.tie_embeddings)
 
 
-def shapes(config: LlamaConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Meta's name and shape of each weight. A tied head is not listed: it is the embedding."""
+def shapes(config: LlamaConfig, *, scoring: bool = False) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Meta's name and shape of each weight. A tied head is not listed: it is the embedding.
+    scoring: the head has one row, and is tied to nothing."""
     yield "tok_embeddings.weight", (config.vocab_size, config.dim)
     for layer in range(config.n_layers):
         for kind, shape in layer_shapes(config).items():
             yield f"{kind.format(layer)}.weight", shape
     yield "norm.weight", (config.dim,)
-    if not config.tie_embeddings:
+    if scoring:
+        yield "output.weight", (1, config.dim)
+    elif not config.tie_embeddings:
         yield "output.weight", (config.vocab_size, config.dim)
 
 

@@ -85,7 +85,7 @@ def beam_search(
         running = [running[parent] + [token] for _, parent, token in going]
         sums = torch.tensor([[total] for total, _, _ in going], device=device)  # (beams, 1)
         tokens = torch.tensor([[token] for _, _, token in going], device=device)  # (beams, 1)
-        _reorder(cache, [parent for _, parent, _ in going])
+        cache.keep([parent for _, parent, _ in going])  # the past of the beam that goes on
     return finished
 
 
@@ -93,9 +93,3 @@ def _nothing_better(total: float, length: int, longest: int, penalty: float) -> 
     """The best score a running beam can still reach: its sum only falls, and its length will be
     the longest where length helps, the next one where it hurts."""
     return total / (longest if penalty > 0 else length + 1) ** penalty
-
-
-def _reorder(cache, parents: list[int]) -> None:
-    """Row i of the cache becomes what row parents[i] was: the past of the beam that goes on."""
-    for past in (cache.keys, cache.values):
-        past[:, :, : cache.length] = past[:, parents, : cache.length]

@@ -64,30 +64,38 @@ class FusedDecoder:
             raise ValueError(f"max_seq_len={max_seq_len} is past the model's {config.max_seq_len}")
         self.model, self.padding, self.length = model, padding, 0
         self.max_seq_len, self.batch_size = max_seq_len, batch_size
-        H, n_kv, D = config.n_heads, config.n_kv_heads, config.head_dim
-        dtype = model.norm.weight.dtype
-
+        n_kv, D, dtype = config.n_kv_heads, config.head_dim, model.norm.weight.dtype
         self.embedding = model.tok_embeddings.weight.clone()
         self.blocks = [_fused(block, D) for block in model.layers]
         self.output = _columns(model.output.weight * model.norm.weight)  # (dim, V)
-
         # Keys and values in one tensor, laid out so that all that a step needs are views of it.
         self.kv = torch.zeros(config.n_layers, 2, B, n_kv, max_seq_len, D, dtype=dtype)
-        self.keys = self.kv[:, 0].flatten(1, 2).transpose(-1, -2)  # (L, B n_kv, D, S)
-        self.values = self.kv[:, 1].flatten(1, 2)  # (L, B n_kv, S, D)
-        self.columns = _complex(self.kv).permute(4, 0, 2, 1, 3, 5)  # (S, L, B, 2, n_kv, D/2)
-        self.hidden = None  # what is added to the scores: -inf at the empty columns of each row
-        if padding is not None:
-            empty = torch.arange(max_seq_len) < padding.repeat_interleave(n_kv)[:, None]
-            self.hidden = torch.zeros(empty.shape, dtype=dtype).masked_fill_(empty, float("-inf"))
-            self.hidden = self.hidden[:, None]  # (B n_kv, 1, S)
-
         # RoPE is the product of complex numbers: neighbours (a, b) are a + ib, and the turn is
         # cos + i sin. Values go along with the keys and are turned by nothing, 1 + 0i.
         cos, sin = model.rope.at(torch.arange(max_seq_len))  # (S, D/2)
         turn = torch.complex(cos.to(dtype), sin.to(dtype))
         self.turns = torch.stack((turn, torch.ones_like(turn)), 1)[:, :, None]  # (S, 2, 1, D/2)
+        self._lay_out()
 
+    @torch.inference_mode()
+    def keep(self, rows: list[int]) -> None:
+        """As `KVCache.keep`: row i goes on as what row rows[i] was."""
+        self.kv = layers.take_rows(self.kv, 2, rows)
+        self.padding = None if self.padding is None else self.padding[rows]
+        self.batch_size = len(rows)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """The views of keys and values that a step needs, and its buffers, for these rows."""
+        config, B, S, dtype = self.model.config, self.batch_size, self.max_seq_len, self.kv.dtype
+        H, n_kv, D = config.n_heads, config.n_kv_heads, config.head_dim
+        self.keys = self.kv[:, 0].flatten(1, 2).transpose(-1, -2)  # (L, B n_kv, D, S)
+        self.values = self.kv[:, 1].flatten(1, 2)  # (L, B n_kv, S, D)
+        self.columns = _complex(self.kv).permute(4, 0, 2, 1, 3, 5)  # (S, L, B, 2, n_kv, D/2)
+        self.hidden = None  # what is added to the scores: -inf where empty, (B n_kv, 1, S)
+        if self.padding is not None:
+            empty = torch.arange(S) < self.padding.repeat_interleave(n_kv)[:, None, None]
+            self.hidden = torch.zeros(empty.shape, dtype=dtype).masked_fill_(empty, float("-inf"))
         # Buffers that every step writes anew, and views of them under other shapes.
         self.x = torch.empty(B, config.dim, dtype=dtype)  # the residual stream
         self.qkv = torch.empty(B, (H + 2 * n_kv) * D, dtype=dtype)
@@ -168,8 +176,7 @@ class FusedDecoder:
             flat = x.view(dim)
             scale = (torch.dot(flat, flat).item() / dim + eps) ** -0.5
             return torch.addmm(out, x, matrix, beta=0, alpha=scale, out=out)
-        scale = (x.square().mean(-1, keepdim=True) + eps).rsqrt_()  # (B, 1)
-        return torch.mm(x * scale, matrix, out=out)
+        return torch.mm(F.rms_norm(x, (dim,), None, eps), matrix, out=out)
 
 
 def _fused(block: Any, head_dim: int) -> tuple[torch.Tensor, ...]:

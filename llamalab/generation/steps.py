@@ -17,10 +17,12 @@ SHORT = 16  # new tokens: for fewer, making a FusedDecoder may cost more than it
 
 class Step(Protocol):
     """step(tokens (B, T)) -> logits (B, V) behind them: first the prompt, then token after token;
-    `rewind` goes back to where `length` positions were filled."""
+    `rewind` goes back to where `length` positions were filled, `keep` changes the rows: row i
+    goes on as what row rows[i] was."""
 
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor: ...
     def rewind(self, length: int) -> None: ...
+    def keep(self, rows: list[int]) -> None: ...
 
 
 class PlainStep:
@@ -28,6 +30,7 @@ class PlainStep:
 
     def __init__(self, model: Llama, cache: KVCache):
         self.model, self.cache, self.rewind = model, cache, cache.rewind
+        self.keep = cache.keep
 
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.model(tokens, self.cache)[:, -1]

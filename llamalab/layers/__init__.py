@@ -7,9 +7,10 @@ KV heads, D = dim for whole vectors and head_dim inside attention, V = vocab_siz
 from llamalab.layers.attention import attention, attention_slowly, causal_mask
 from llamalab.layers.embedding import embed
 from llamalab.layers.feedforward import swiglu
-from llamalab.layers.kv_cache import KVCache
+from llamalab.layers.kv_cache import KVCache, take_rows
 from llamalab.layers.norm import layer_norm, rms_norm
 from llamalab.layers.rope import RopeTable, apply_rope, rope_table
 
 __all__ = ["KVCache", "RopeTable", "apply_rope", "attention", "attention_slowly", "causal_mask",
-           "embed", "layer_norm", "rms_norm", "rope_table", "swiglu"]  # fmt: skip
+           "embed", "layer_norm", "rms_norm", "rope_table", "swiglu",
+           "take_rows"]  # fmt: skip

@@ -86,6 +86,13 @@ class KVCache:
             raise ValueError(f"cannot rewind to {length}: {self.length} positions are filled")
         self.length = length
 
+    def keep(self, rows: list[int]) -> None:
+        """Row i becomes what row rows[i] was: rows can be left out, put in another order, or come
+        more than once. IndexError for a row that is not there."""
+        self.keys, self.values = take_rows(self.keys, 1, rows), take_rows(self.values, 1, rows)
+        if self.padding is not None:
+            self.padding = self.padding[rows]
+
     def positions(self, new: int) -> torch.Tensor:
         """Positions of the next `new` columns: (T,), or (B, T) where rows are padded. A padded
         column counts as position 0; nobody sees it."""
@@ -103,3 +110,15 @@ class KVCache:
         asking = seen[self.length :, None]  # (T, 1), columns t
         real = seen >= self.padding[:, None, None]  # (B, 1, S)
         return (seen <= asking) & real | (seen == asking)  # (B, T, S)
+
+
+def take_rows(past: torch.Tensor, dim: int, rows: list[int]) -> torch.Tensor:
+    """`past` with its row rows[i] as row i along `dim`. Where the rows do not become more it is
+    done in place, and only those that move are copied: a view of the first len(rows)."""
+    if len(rows) > past.shape[dim]:
+        return past.index_select(dim, torch.tensor(rows, device=past.device))
+    moved = [row for row, old in enumerate(rows) if row != old]
+    if moved:
+        by_row = past.movedim(dim, 0)
+        by_row[moved] = by_row[[rows[row] for row in moved]]
+    return past.narrow(dim, 0, len(rows))

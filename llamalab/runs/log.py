@@ -4,17 +4,19 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from llamalab.runtime.files import atomic_write
-from llamalab.training.loop import StepRecord
 
 
-def log_step(log: Path, record: StepRecord, *, lasting: bool) -> None:
-    """Add a line; before a checkpoint, whose steps are not taken again, also to the disk."""
+def log_step(log: Path, record: Any, *, lasting: bool) -> None:
+    """Add a line; before a checkpoint, whose steps are not taken again, also to the disk. record: a
+    dataclass or a named tuple with a step; what it holds under `measured` is spread out."""
     with open(log, "a", encoding="utf-8", newline="\n") as file:
-        line = asdict(record) | {"threads": torch.get_num_threads()}
+        line = record._asdict() if hasattr(record, "_asdict") else asdict(record)
+        line |= {"threads": torch.get_num_threads(), **line.pop("measured", {})}
         file.write(json.dumps(line) + "\n")
         if lasting:
             file.flush()
@@ -33,6 +35,7 @@ def shorten(log: Path, step: int) -> None:
 
 def _step_of(line: str) -> float:
     try:
-        return float(json.loads(line)["step"])
+        held = json.loads(line)
+        return float(held["step"] if "step" in held else held["iteration"])
     except (ValueError, KeyError, TypeError):
         return float("inf")  # a line that a kill cut short

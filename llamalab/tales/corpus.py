@@ -24,7 +24,7 @@ def folder() -> Path:
 
 def metadata(story: Story) -> str:
     """A story's truth as one line of JSON. Its scenes are told by role and number of words."""
-    facts = {key: value for key, value in story.facts.items() if key != "scenes"}
+    facts = {k: value for k, value in story.facts.items() if k not in ("turn", "scenes")}
     roles = [[role, len(sentence.split())] for role, sentence in story.facts["scenes"]]
     line = {"number": story.number, "plot": story.plot, "kind": story.kind, **facts, "roles": roles}
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"))

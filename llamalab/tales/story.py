@@ -188,9 +188,11 @@ def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -
     if plot.owns and plot.name != "sharing" and scenes[-1][0] == "friend" and draw(3) == 0:
         scenes[-1], go = ("friend", openings.FRIEND_TOO), openings.GO_TOO
         last = [("second thing", openings.LAST_TOO)] if way.happy else []
-    scenes = [*scenes, *((r, go if r == "go" else v) for r, v in plot.begin), *way.scenes, *last]
-    told = []
-    for role, variants in (*scenes, ("close", closing)):
+    begin = [*scenes, *((r, go if r == "go" else v) for r, v in plot.begin)]
+    told: list[tuple[str, str]] = []
+    turn = 0  # the first sentence behind which the ending is settled
+    for place, (role, variants) in enumerate((*begin, *way.scenes, *last, ("close", closing))):
+        turn = len(told) if place == len(begin) else turn
         if role.endswith("?") and draw(4):
             continue
         variant = variants[draw(len(variants))]
@@ -226,6 +228,7 @@ def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -
         "receiver": names[way.receiver],
         "lesson": slots["lesson"],
         "ending": "happy" if way.happy else "sad",
+        "turn": turn,
         "scenes": tuple(told),
     }  # fmt: skip
     request = Request(

@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from llamalab.accounting import count_parameters, training_flops
+from llamalab.accounting import (
+    count_parameters,
+    gpu_hours,
+    inference_flops,
+    mfu,
+    training_flops,
+)
 from llamalab.config import LlamaConfig
 
 # attention, feed-forward and norms of one layer; one V × D table; everything
@@ -122,3 +128,66 @@ def test_negative_numbers_are_refused():
         training_flops(config, -1)
     with pytest.raises(ValueError, match="seq_len=-2"):
         training_flops(config, 1, -2)
+
+
+def test_a_causal_kernel_computes_half_of_the_pairs():
+    c = LlamaConfig.from_name("llama-2-7b")
+    plain, full = training_flops(c, 7, 0), training_flops(c, 7, 4096)
+    half = training_flops(c, 7, 4096, causal=True)
+    assert half - plain == (full - plain) / 2
+    assert training_flops(c, 7, 0, causal=True) == plain
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_mfu_of_the_papers_hours(name):
+    config, row = LlamaConfig.from_name(name), TRAINING[name]
+    for seq_len, want in ((0, row[5]), (4096, row[7])):
+        flops = training_flops(config, TOKENS, seq_len)
+        assert 100 * mfu(flops, row[3], 312) == pytest.approx(want, abs=0.06)
+        assert gpu_hours(flops, 312, mfu(flops, row[3], 312)) == pytest.approx(row[3])
+
+
+def test_mfu_by_hand():
+    assert mfu(3600 * 1e12, gpu_hours=1, peak_tflops=2) == 0.5
+    assert mfu(0, 1, 1) == 0
+    assert gpu_hours(3600 * 1e12, peak_tflops=2, mfu=0.5) == 1
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: mfu(1, 0, 312), "gpu_hours=0"),
+        (lambda: mfu(1, 1, 0), "peak_tflops=0"),
+        (lambda: mfu(-1, 1, 1), "flops=-1"),
+        (lambda: gpu_hours(1, 1, 0), "mfu=0"),
+        (lambda: gpu_hours(1, 1, 1.1), "mfu=1.1"),
+        (lambda: gpu_hours(1, 0, 0.5), "peak_tflops=0"),
+        (lambda: inference_flops(LlamaConfig.from_name("tiny"), -1), "tokens=-1"),
+    ],
+)
+def test_impossible_inputs_of_mfu(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_torch_counts_the_same_products_of_one_token_behind_others():
+    """Forward only, one token that looks back at all of its row: torch's counter again."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from llamalab.layers import apply_rope, rms_norm, swiglu
+    from llamalab.model import Llama, Parts
+
+    def attention(q, k, v, mask=None):
+        k, v = (x.repeat_interleave(q.shape[2] // x.shape[2], dim=2) for x in (k, v))
+        scores = torch.einsum("bthd,bshd->bhts", q, k).softmax(-1)
+        return torch.einsum("bhts,bshd->bthd", scores, v)
+
+    config = LlamaConfig(dim=24, n_layers=2, n_heads=6, n_kv_heads=2, vocab_size=40, max_seq_len=16)
+    parts = Parts(rms_norm=rms_norm, apply_rope=apply_rope, attention=attention, swiglu=swiglu)
+    model, tokens = Llama(config, parts), torch.zeros(3, 16, dtype=torch.long)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(tokens)  # every token looks at 16, itself among them
+    count = count_parameters(config)
+    uncounted = 2 * (count["embedding"] + count["norms"]) * 3 * 16
+    assert counter.get_total_flops() == inference_flops(config, 3 * 16, 16) - uncounted

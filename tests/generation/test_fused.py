@@ -71,6 +71,29 @@ def test_several_tokens_behind_a_prompt(small):
     torch.testing.assert_close(decoder(tokens[:, 5:]), model(tokens)[:, -1].detach())
 
 
+@pytest.mark.parametrize("padding", [None, [0, 5, 2]])
+@pytest.mark.parametrize("rows", [[1], [2, 1], [2, 0, 1], [0, 2, 2, 1, 0]])
+def test_rows_that_are_kept(small, rows, padding):
+    """Left out, changed about, or come twice: each goes on as if it had always stood there."""
+    model, padding = small(dtype=torch.float64), padding and torch.tensor(padding)
+    tokens, new = random_tokens(model, 3, 9), random_tokens(model, len(rows), 4, seed=2)
+    decoder = FusedDecoder(model, 3, 14, padding=padding)
+    decoder(tokens[:, :7])
+    decoder(tokens[:, 7:])
+    decoder.keep(rows)
+    got = decoder(new)
+    decoder.keep([len(rows) - 1])
+    last = decoder(new[:1, :1])
+    for row, old in enumerate(rows):
+        text = torch.cat((tokens[old], new[row]))[0 if padding is None else padding[old] :]
+        want = model(text[None])[0, -1].detach()
+        torch.testing.assert_close(got[row], want, rtol=1e-10, atol=1e-11)
+    longer = torch.cat((text, new[0, :1]))  # the last row's
+    torch.testing.assert_close(last, model(longer[None])[:, -1].detach(), rtol=1e-10, atol=1e-11)
+    with pytest.raises(IndexError):
+        decoder.keep([1])
+
+
 def test_logits_are_the_callers_to_keep(small):
     model = small()
     tokens = random_tokens(model, 1, 4)

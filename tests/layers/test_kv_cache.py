@@ -233,3 +233,26 @@ def test_keys_are_turned_and_values_are_not(model, generator):
     cos, sin = torch.tensor(1.0).cos().double(), torch.tensor(1.0).sin().double()
     close(keys[1, :, 0], a * cos - b * sin)
     close(keys[1, :, 1], a * sin + b * cos)
+
+
+# -- other rows ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("padding", [None, [0, 5, 2]])
+@pytest.mark.parametrize("rows", [[1], [2, 1], [2, 0, 1], [0, 2, 2, 1, 0]])
+def test_rows_that_are_kept(model, generator, rows, padding):
+    """Left out, changed about, or come twice: each goes on as if it had always stood there."""
+    tokens, new = new_tokens(generator, 3, T), new_tokens(generator, len(rows), 4)
+    cache = new_cache(3, 14, padding=padding)
+    model(tokens, cache)
+    cache.keep(rows)
+    got = model(new, cache)[:, -1]
+    cache.keep([len(rows) - 1])
+    last = model(new[:1, :1], cache)[:, -1]
+    assert cache.batch_size == 1 and cache.length == T + 5
+    for row, old in enumerate(rows):
+        text = torch.cat((tokens[old], new[row]))[padding[old] if padding else 0 :]
+        close(got[row], model(text[None])[0, -1])
+    close(last, model(torch.cat((text, new[0, :1]))[None])[:, -1])
+    with pytest.raises(IndexError):
+        cache.keep([1])

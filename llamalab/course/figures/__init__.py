@@ -4,6 +4,7 @@
     figure.py    a picture on its own paper, with the claim as caption, and alt text
     draw.py      labels at the lines (no legends), the claim in the picture, boxes and arrows
     explorer.py  controls, a picture, a sentence        html.py  the one place that writes HTML
+    chat.py      a conversation, with one model or several side by side
     table.py, tokens.py, model_map.py, live.py
 
     with figure("With a cache the line is straight.", alt="Two lines …") as fig:
@@ -19,6 +20,7 @@ and not the axes, and alt text that says it to those who cannot see it.
 """
 
 from llamalab.course.figures import palette
+from llamalab.course.figures.chat import chat_box
 from llamalab.course.figures.draw import arrow, blank, box, claim, label_lines, note
 from llamalab.course.figures.explorer import Choice, Slider, Switch, Words, explorer
 from llamalab.course.figures.figure import COLOURS, Figure, figure
@@ -28,5 +30,5 @@ from llamalab.course.figures.table import Table, table
 from llamalab.course.figures.tokens import pieces
 
 __all__ = ["COLOURS", "Choice", "Figure", "Live", "Slider", "Switch", "Table", "Words", "arrow",
-           "blank", "box", "claim", "explorer", "figure", "label_lines", "model_map", "note",
-           "palette", "pieces", "table"]  # fmt: skip
+           "blank", "box", "chat_box", "claim", "explorer", "figure", "label_lines", "model_map",
+           "note", "palette", "pieces", "table"]  # fmt: skip

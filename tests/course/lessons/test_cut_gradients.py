@@ -20,11 +20,14 @@ EXERCISES = [e for group in catalogue().values() for e in group if e.gradients]
 EXPECTED = {
     "embed_product", "rms_norm", "rms_norm_half", "rope", "one_head", "attention", "silu",
     "swiglu", "block", "masked_loss",
+    "lora_linear",
 }  # fmt: skip
 
 # (exercise, the expression, what stands around it): why nothing is cut there
 HARMLESS = {
     ("attention", "v", "scores.softmax(dim=-1, dtype=wide).type_as(v)"): "only its dtype is used",
+    ("ppo_loss", "logp_old", "logp_old.detach"): "a measurement, which is not to learn",
+    ("ppo_loss", "advantages", "advantages.detach"): "a measurement, which is not to learn",
 }
 
 CUTS = {
