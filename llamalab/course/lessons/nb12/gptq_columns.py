@@ -1,0 +1,262 @@
+"""Notebook 12, exercise 5: GPTQ, column by column."""
+
+import torch
+
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+
+wrong = WrongAnswers()
+
+
+def gptq_columns(weight, U, step):
+    w, rounded = weight.clone(), torch.empty_like(weight)
+    for i in range(weight.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = code * step
+        error = (w[:, i : i + 1] - code * step) / U[i, i]  # (out, 1)
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+def _reference(weight, U, step):
+    """By the inverse Hessian itself, in float64: after each column it is cut down to the columns
+    that are left, as in Optimal Brain Surgeon. No Cholesky."""
+    w, inverse, found = weight.double(), U.double().T @ U.double(), []
+    while w.shape[1]:
+        code = (w[:, :1] / step).round().clamp(-8, 7) * step
+        found.append(code)
+        w = (w - (w[:, :1] - code) / inverse[0, 0] * inverse[0])[:, 1:]
+        inverse = (inverse - inverse[:, :1] @ inverse[:1] / inverse[0, 0])[1:, 1:]
+    return torch.cat(found, 1).float()
+
+
+def _factor(width, g):
+    """U of inputs that lean on each other."""
+    x = torch.randn(4 * width, width, generator=g) @ torch.randn(width, width, generator=g)
+    hessian = 2 / len(x) * x.T.double() @ x.double()
+    damped = hessian + 0.01 * hessian.diagonal().mean() * torch.eye(width)
+    inverse = torch.linalg.inv(damped)
+    return torch.linalg.cholesky((inverse + inverse.T) / 2, upper=True).float()
+
+
+def _probes():
+    """Different sizes; one row; numbers beyond the grid on both sides; steps that differ from row
+    to row; a diagonal U."""
+    g = seeded(125)
+    steps = torch.tensor([[0.3], [0.5], [0.2], [0.25], [0.4]])
+    large = torch.randn(3, 7, generator=g) * 3
+    return [
+        (torch.randn(5, 8, generator=g), _factor(8, g), steps),
+        (torch.randn(1, 12, generator=g), _factor(12, g), torch.tensor([[0.3]])),
+        (large, _factor(7, g), torch.tensor([[0.3], [0.45], [0.6]])),
+        (torch.randn(4, 5, generator=g), torch.diag(torch.tensor([0.5, 2.0, 1.0, 3.0, 0.2])),
+         torch.tensor([[0.4], [0.3], [0.35], [0.2]])),
+    ]  # fmt: skip
+
+
+def _walk(weight, U, step, passed, low=-8, high=7, rounding=torch.round):
+    """passed(w, weight, value, i) is taken off the later columns (out, left)."""
+    w, rounded = weight.clone(), torch.empty_like(weight)
+    for i in range(weight.shape[1]):
+        value = rounding(w[:, i : i + 1] / step).clamp(low, high) * step
+        rounded[:, i : i + 1] = value
+        w[:, i + 1 :] = w[:, i + 1 :] - passed(w, weight, value, i)
+    return rounded
+
+
+def _right(U):
+    return lambda w, weight, value, i: (w[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+
+
+@wrong(
+    "You rounded every column to nearest and passed nothing on. That is what GPTQ is compared "
+    "with: the later columns could have made up for the error, and were not asked."
+)
+def rounds_to_nearest(weight, U, step):
+    return _walk(weight, U, step, lambda w, weight, value, i: 0.0)
+
+
+@wrong(
+    "You forgot to divide by U_ii. The error has to be in U's units before row i of U says how "
+    "much of it each later column takes."
+)
+def without_the_diagonal(weight, U, step):
+    return _walk(weight, U, step, lambda w, o, v, i: (w[:, i : i + 1] - v) * U[i, i + 1 :])
+
+
+@wrong("You divided by U_ii twice: once in the error, and once more in the row of U.")
+def divides_twice(weight, U, step):
+    def passed(w, o, value, i):
+        return (w[:, i : i + 1] - value) / U[i, i] ** 2 * U[i, i + 1 :]
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "You ADDED what is to be taken off. The later columns then repeat the error that they should "
+    "make up for."
+)
+def adds_it(weight, U, step):
+    def passed(w, o, value, i):
+        return -(w[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "Your error is that of the ORIGINAL column. By the time that its turn comes it has moved: the "
+    "error is between what it is now and its rounding."
+)
+def error_of_the_original(weight, U, step):
+    def passed(w, o, value, i):
+        return (o[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "You passed the error to the next column alone. Every column that is still free takes its "
+    "part, as the whole row of U says."
+)
+def only_to_the_next(weight, U, step):
+    def passed(w, o, value, i):
+        part = (w[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+        return part * (torch.arange(part.shape[1]) == 0)
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "You passed on the first column's error and no other. Each column, once it is rounded, has an "
+    "error of its own."
+)
+def only_from_the_first(weight, U, step):
+    def passed(w, o, value, i):
+        part = (w[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+        return part if i == 0 else 0.0 * part
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "You shared the error evenly among the later columns. How much each can make up depends on how "
+    "its input leans on this one: that is what U knows."
+)
+def shares_evenly(weight, U, step):
+    def passed(w, o, value, i):
+        left = w.shape[1] - i - 1
+        return (w[:, i : i + 1] - value).expand(-1, left) / max(left, 1)
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "Nothing keeps the codes between -8 and 7. Four bits have no more, and a column that has moved "
+    "may well want more."
+)
+def without_the_clamp(weight, U, step):
+    return _walk(weight, U, step, _right(U), low=-1e9, high=1e9)
+
+
+@wrong("You end at -7. There are 16 codes, -8 to 7; the one on the lower side is yours to use.")
+def from_minus_7(weight, U, step):
+    return _walk(weight, U, step, _right(U), low=-7)
+
+
+@wrong("You rounded down. The nearest step was asked for: half of your errors are twice as large.")
+def rounds_down(weight, U, step):
+    return _walk(weight, U, step, _right(U), rounding=torch.floor)
+
+
+@wrong(
+    "You returned the weights as they were moved, before rounding. They are not on the grid: what "
+    "has to be stored is the rounded ones."
+)
+def returns_what_moved(weight, U, step):
+    w = weight.clone()
+    for i in range(weight.shape[1]):
+        value = (w[:, i : i + 1] / step).round().clamp(-8, 7) * step
+        w[:, i + 1 :] -= (w[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+    return w
+
+
+@wrong(
+    "You returned the codes. Here the numbers were asked for that they stand for: code times step."
+)
+def returns_codes(weight, U, step):
+    return _walk(weight, U, step, _right(U)) / step
+
+
+@wrong(
+    "One error for all rows: you took the mean over them. The rows are problems of their own, that "
+    "share nothing but U."
+)
+def one_error_for_all_rows(weight, U, step):
+    def passed(w, o, value, i):
+        error = (w[:, i : i + 1] - value) / U[i, i]
+        return error.mean(0, keepdim=True) * U[i, i + 1 :]
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "You took the row from U^T U, the inverse Hessian of ALL columns. After the first column it is "
+    "out of date; U's row i is that of the columns still free."
+)
+def row_of_the_whole_inverse(weight, U, step):
+    inverse = U.T @ U
+
+    def passed(w, o, value, i):
+        return (w[:, i : i + 1] - value) / inverse[i, i] * inverse[i, i + 1 :]
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong(
+    "Your error is counted in steps. It has to be in the weights' own units: w minus code TIMES "
+    "step."
+)
+def error_in_steps(weight, U, step):
+    def passed(w, o, value, i):
+        return (w[:, i : i + 1] - value) / step / U[i, i] * U[i, i + 1 :]
+
+    return _walk(weight, U, step, passed)
+
+
+@wrong("Every row was rounded with the first row's step. Each has its own.")
+def the_first_rows_step(weight, U, step):
+    step = step[:1].expand_as(step)
+    return _walk(weight, U, step, _right(U))
+
+
+@wrong(
+    "You wrote into the weights that you were given: whoever called still wants to compare with "
+    "them."
+)
+def in_place(weight, U, step):
+    rounded = torch.empty_like(weight)
+    for i in range(weight.shape[1]):
+        rounded[:, i : i + 1] = (weight[:, i : i + 1] / step).round().clamp(-8, 7) * step
+        error = (weight[:, i : i + 1] - rounded[:, i : i + 1]) / U[i, i]
+        weight[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+EXERCISE = Exercise(
+    name="gptq_columns",
+    title="GPTQ, column by column",
+    points=5,
+    minutes=25,
+    answer=gptq_columns,
+    reference=_reference,
+    probes=_probes,
+    misconceptions=wrong.all,
+    hints=(
+        "When a column has been rounded, its error is known and cannot be changed. The columns to "
+        "its right can still move. How far, is written in row i of U.",
+        "Keep a copy that moves. For each column: its code, its value on the grid, the error "
+        "between what it is NOW and that value, over U's diagonal; then the later columns of the "
+        "copy.",
+        "With (out, 1) for the error and (left,) for the row's rest, their product is what all "
+        "later columns lose.",
+    ),
+)

@@ -1,0 +1,241 @@
+"""Notebook 12, exercise 2: A block of Q4_0, packed."""
+
+import torch
+
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+from llamalab.quantization import quantize_q4_0
+
+wrong = WrongAnswers()
+
+
+def q4_block(x):
+    place = x.abs().argmax(dim=-1, keepdim=True)
+    d = x.gather(-1, place) / -8  # (n, 1): the extreme becomes code 0
+    inverse = torch.where(d != 0, 1 / d, 0.0)
+    q = (x * inverse + 8.5).to(torch.uint8).clamp(max=15)  # (n, 32)
+    return d[:, 0].half(), q[:, :16] | q[:, 16:] << 4
+
+
+def _reference(x):
+    """The package's bytes, which are ggml's, taken apart."""
+    data = quantize_q4_0(x).data.view(-1, 18)
+    return data[:, :2].contiguous().view(torch.float16)[:, 0], data[:, 2:]
+
+
+def _probes():
+    """Extremes of both signs, twice the same magnitude with both signs, ties, zeros, blocks of
+    different sizes, one block alone, numbers with a scale that float16 hardly holds."""
+    g = seeded(122)
+    sizes = torch.randn(5, 32, generator=g) * torch.tensor([0.01, 1.0, 50.0, 3.0, 0.2])[:, None]
+    ties = torch.randint(-15, 16, (4, 32), generator=g) / 2
+    ties[:2, 3], ties[2:, 29] = -8.0, 8.0  # the step is 1, or -1
+    twice = torch.randint(-7, 8, (2, 32), generator=g).float()
+    twice[0, 5], twice[0, 20], twice[1, 2], twice[1, 30] = 8.0, -8.0, -8.0, 8.0
+    zeros = torch.cat((torch.zeros(1, 32), torch.randn(2, 32, generator=g)))
+    above = torch.rand(2, 32, generator=g) + 1
+    small = torch.randn(3, 32, generator=g) * 1e-5  # float16 has few digits for such a scale
+    one = torch.randn(1, 32, generator=g)
+    return [(sizes,), (ties,), (twice,), (zeros,), (one,), (above,), (small,)]
+
+
+def _extreme(x):
+    return x.gather(-1, x.abs().argmax(-1, keepdim=True))
+
+
+def _inverse(d):
+    return torch.where(d != 0, 1 / d, 0.0)
+
+
+def _quantized(x, d, inverse=None, half=8.5):
+    inverse = _inverse(d) if inverse is None else inverse
+    return (x * inverse + half).clamp(0, 15).to(torch.uint8)
+
+
+def _packed(q):
+    return q[:, :16] | q[:, 16:] << 4
+
+
+def _right(x):
+    d = _extreme(x) / -8
+    return d, _quantized(x, d)
+
+
+@wrong(
+    "You packed neighbours, elements 2j and 2j + 1, into byte j. ggml's byte j holds elements j "
+    "and j + 16: two halves of the block lie on each other."
+)
+def packs_neighbours(x):
+    d, q = _right(x)
+    return d[:, 0].half(), q[:, 0::2] | q[:, 1::2] << 4
+
+
+@wrong(
+    "The right pairs, the wrong way up: element j belongs in the LOW four bits of byte j, element "
+    "j + 16 in the high ones."
+)
+def halves_swapped(x):
+    d, q = _right(x)
+    return d[:, 0].half(), q[:, :16] << 4 | q[:, 16:]
+
+
+@wrong(
+    "You took the magnitude of the extreme, so d is never negative. Then a positive extreme would "
+    "need code 16, and is clipped to 15. ggml divides the SIGNED extreme by -8."
+)
+def magnitude_over_8(x):
+    d = x.abs().amax(-1, keepdim=True) / 8
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
+@wrong(
+    "The signed extreme over +8: it lands on code 16, which there is not, and is clipped to 15. "
+    "Over -8 it is code 0, exact."
+)
+def extreme_over_plus_8(x):
+    d = _extreme(x) / 8
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
+@wrong(
+    "You divided by 7, so that both sides reach the extreme. Code 0 is then never used; Q4_0 "
+    "spends all 16, eight of them on the side of the extreme."
+)
+def into_7_steps(x):
+    d = x.abs().amax(-1, keepdim=True) / 7
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
+@wrong(
+    "You rounded with torch.round and added 8. On halves it goes to the even number; ggml adds 8.5 "
+    "and cuts off, which takes every half upwards."
+)
+def halves_to_the_even(x):
+    d = _extreme(x) / -8
+    q = ((x * _inverse(d)).round() + 8).clamp(0, 15).to(torch.uint8)
+    return d[:, 0].half(), _packed(q)
+
+
+@wrong(
+    "Nothing keeps the codes at 15. A number as large as the extreme, of the other sign, becomes "
+    "16: its fifth bit falls into its neighbour's half of the byte."
+)
+def without_the_15(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x * _inverse(d) + 8.5).to(torch.uint8))
+
+
+@wrong(
+    "You added 8 and cut the fraction off: every number goes down to the step below. The half in "
+    "8.5 makes rounding of the cutting."
+)
+def without_the_half(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed(_quantized(x, d, half=8.0))
+
+
+@wrong(
+    "Of two equal magnitudes you took the last. ggml takes the first: here it decides the sign of "
+    "the whole scale."
+)
+def the_last_of_equals(x):
+    place = 31 - x.flip(-1).abs().argmax(-1, keepdim=True)
+    d = x.gather(-1, place) / -8
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
+@wrong(
+    "You divided by the scale after it was rounded to float16. 1/d is taken in float32 before that."
+)
+def divides_by_the_rounded(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed(_quantized(x, d, _inverse(d.half().float())))
+
+
+@wrong(
+    "You took the largest number, whatever its magnitude. Where the extreme is negative it is "
+    "clipped."
+)
+def largest_not_magnitude(x):
+    d = x.amax(-1, keepdim=True) / -8
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
+@wrong("The scale is stored in 16 bits: 2 bytes and 16 make the 18. Yours is float32.")
+def scale_in_32_bits(x):
+    d, q = _right(x)
+    return d[:, 0], _packed(q)
+
+
+@wrong(
+    "You packed q - 8 as a signed number of four bits. Q4_0 keeps q itself, 0 to 15; the reader "
+    "takes the 8 off."
+)
+def signed_codes(x):
+    d, q = _right(x)
+    return d[:, 0].half(), _packed(((q.int() - 8) & 15).to(torch.uint8))
+
+
+@wrong(
+    "One code a byte: 32 bytes where 16 would do, and the format is called 4 bits. Put two into "
+    "each."
+)
+def not_packed(x):
+    d, q = _right(x)
+    return d[:, 0].half(), q
+
+
+@wrong(
+    "All blocks share one scale here. A block is there so that its neighbours' outliers are not "
+    "its own."
+)
+def one_scale_for_all(x):
+    flat = x.flatten()
+    d = (flat[flat.abs().argmax()] / -8).expand(len(x), 1)
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
+@wrong(
+    "You laid the 16 codes from the smallest number to the largest. That is Q4_1, which keeps the "
+    "smallest number beside the scale; in Q4_0 the reader does not know it."
+)
+def from_smallest_to_largest(x):
+    low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
+    d = (high - low) / 15
+    q = ((x - low) * _inverse(d) + 0.5).clamp(0, 15).to(torch.uint8)
+    return d[:, 0].half(), _packed(q)
+
+
+@wrong(
+    "A block of zeros gets code 0 here, which stands for -8d. It does no harm while d is 0, but "
+    "the bytes are not ggml's: 0 + 8.5, cut off, is 8."
+)
+def zeros_get_code_0(x):
+    d, q = _right(x)
+    return d[:, 0].half(), _packed(torch.where(d != 0, q, torch.zeros_like(q)))
+
+
+@wrong("You scaled the numbers that you were given. They belong to the caller: make new ones.")
+def scales_in_place(x):
+    d = _extreme(x) / -8
+    x.mul_(_inverse(d)).add_(8.5)
+    return d[:, 0].half(), _packed(x.clamp(0, 15).to(torch.uint8))
+
+
+EXERCISE = Exercise(
+    name="q4_block",
+    title="A block of Q4_0, packed",
+    points=4,
+    minutes=18,
+    answer=q4_block,
+    reference=_reference,
+    probes=_probes,
+    misconceptions=wrong.all,
+    hints=(
+        "16 codes cannot lie evenly around zero: one side gets eight steps, the other seven. Which "
+        "side should have the eight?",
+        "Find the number of largest magnitude with its sign, and choose d so that it gets exactly "
+        "code 0, which is read as -8d.",
+        "`argmax` of the magnitudes and `gather` give it with its sign. Two codes make a byte by "
+        "shifting one of them left by 4 and joining with `|`.",
+    ),
+)

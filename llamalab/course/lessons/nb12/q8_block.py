@@ -1,0 +1,207 @@
+"""Notebook 12, exercise 1: A block of Q8_0."""
+
+import torch
+
+from llamalab.course.engine import Exercise, WrongAnswers, seeded
+from llamalab.quantization import quantize_q8_0
+
+wrong = WrongAnswers()
+
+
+def q8_block(x):
+    d = x.abs().amax(dim=-1) / 127  # (n,)
+    inverse = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inverse[:, None]  # (n, 32): in steps
+    whole = y.abs().floor()
+    q = y.sign() * (whole + (y.abs() - whole >= 0.5))  # halves away from zero
+    return d.half(), q.to(torch.int8)
+
+
+def _reference(x):
+    """The package's bytes, which are ggml's, taken apart."""
+    data = quantize_q8_0(x).data.view(-1, 34)
+    return data[:, :2].contiguous().view(torch.float16)[:, 0], data[:, 2:].view(torch.int8)
+
+
+def _probes():
+    """Ties on both sides of zero, a block of zeros, extremes of both signs, blocks of different
+    sizes, one block alone, numbers that float16 has too few digits for."""
+    g = seeded(121)
+    ties = torch.randint(-253, 254, (3, 32), generator=g) / 2
+    ties[:, 4] = 127.0  # the step is exactly 1
+    sizes = torch.randn(5, 32, generator=g) * torch.tensor([0.01, 1.0, 50.0, 3.0, 0.2])[:, None]
+    sizes[2, 7] = -300.0
+    sizes[3, 1] = 20.0
+    zeros = torch.cat((torch.zeros(1, 32), torch.randn(2, 32, generator=g)))
+    below = -torch.rand(2, 32, generator=g) - 1
+    return [(sizes,), (ties,), (zeros,), (torch.randn(1, 32, generator=g),), (below,)]
+
+
+def _codes(y):
+    """Halves away from zero, kept in int8."""
+    whole = y.abs().floor()
+    return (y.sign() * (whole + (y.abs() - whole >= 0.5))).clamp(-128, 127).to(torch.int8)
+
+
+def _block(x, d, inverse=None):
+    """Codes for the steps d (n, 1), float32."""
+    inverse = torch.where(d != 0, 1 / d, 0.0) if inverse is None else inverse
+    return d[:, 0].half(), _codes(x * inverse)
+
+
+def _steps(x, most=127):
+    return x.abs().amax(-1, keepdim=True) / most
+
+
+@wrong(
+    "torch.round takes halves to the nearest EVEN number: 2.5 becomes 2. ggml rounds as C's "
+    "roundf, away from zero: 3. Random weights never show it, and the bytes are not ggml's."
+)
+def halves_to_the_even(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x * torch.where(d > 0, 1 / d, 0.0)).round().to(torch.int8)
+
+
+@wrong(
+    "You cut the fraction off, so every number moves towards zero. Rounding errs by half a step at "
+    "most, this by a whole one."
+)
+def cuts_the_fraction(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x * torch.where(d > 0, 1 / d, 0.0)).to(torch.int8)
+
+
+@wrong(
+    "floor(y + 0.5) takes every half upwards: -2.5 becomes -2. Away from zero it is -3, so the "
+    "sign has to be put aside first."
+)
+def halves_upwards(x):
+    d = _steps(x)
+    y = x * torch.where(d > 0, 1 / d, 0.0)
+    return d[:, 0].half(), (y + 0.5).floor().to(torch.int8)
+
+
+@wrong(
+    "You divided by 128. int8 ends at 127, so the largest number of a block, if it is positive, is "
+    "one step too far and has to be clipped."
+)
+def into_128_steps(x):
+    return _block(x, _steps(x, 128))
+
+
+@wrong(
+    "You took the largest number, not the largest magnitude. Where the extreme is negative, all "
+    "that lies beyond -max is clipped to one code."
+)
+def largest_not_magnitude(x):
+    return _block(x, x.amax(-1, keepdim=True).abs() / 127)
+
+
+@wrong(
+    "Your scale has the sign of the extreme, as Q4_0's has. Q8_0's is max|x| / 127 and never "
+    "negative: yours turns every code of such a block around."
+)
+def signed_scale(x):
+    place = x.abs().argmax(-1, keepdim=True)
+    return _block(x, x.gather(-1, place) / 127)
+
+
+@wrong(
+    "You divided by the scale AFTER it was rounded to float16. ggml takes 1/d in float32 first; "
+    "the codes at the edges differ."
+)
+def divides_by_the_rounded(x):
+    d = _steps(x)
+    rounded = d.half().float()
+    return _block(x, d, torch.where(rounded > 0, 1 / rounded, 0.0))
+
+
+@wrong(
+    "All blocks share one scale here. The point of a block is that a large number in one of them "
+    "does not make the steps of the others coarse."
+)
+def one_scale_for_all(x):
+    return _block(x, (x.abs().max() / 127).expand(len(x), 1))
+
+
+@wrong(
+    "A block of zeros has the scale 0, not 1. Keep 1/d from being infinite, and leave d as it is."
+)
+def zeros_get_the_scale_1(x):
+    d = _steps(x)
+    return _block(x, torch.where(d > 0, d, 1.0))
+
+
+@wrong("The scale is stored in 16 bits: that is where 34 bytes come from. Yours is float32.")
+def scale_in_32_bits(x):
+    d = _steps(x)
+    return d[:, 0], _block(x, d)[1]
+
+
+@wrong("The codes are right, and they are still floats: nothing has got smaller. Make them int8.")
+def codes_are_floats(x):
+    d, q = _block(x, _steps(x))
+    return d, q.float()
+
+
+@wrong(
+    "You handed out 1/d. Whoever reads the block multiplies the codes by what they find: it has to "
+    "be d."
+)
+def hands_out_the_reciprocal(x):
+    d = _steps(x)
+    return torch.where(d > 0, 1 / d, 0.0)[:, 0].half(), _block(x, d)[1]
+
+
+@wrong(
+    "You laid the 256 codes from the smallest number to the largest. That needs an offset beside "
+    "the scale, for which the block has no room; and 0 is no longer 0."
+)
+def from_smallest_to_largest(x):
+    low, high = x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)
+    d = (high - low) / 255
+    q = ((x - low) * torch.where(d > 0, 1 / d, 0.0)).round() - 128
+    return d[:, 0].half(), q.to(torch.int8)
+
+
+@wrong(
+    "You rounded x to float16 before anything else. Only the scale is stored so; the codes are "
+    "made from the numbers as they are."
+)
+def in_half_precision(x):
+    x = x.half().float()
+    return _block(x, _steps(x))
+
+
+@wrong("You rounded every fraction away from zero. Only halves and more go that way: 2.1 is 2.")
+def always_away(x):
+    d = _steps(x)
+    y = x * torch.where(d > 0, 1 / d, 0.0)
+    return d[:, 0].half(), (y.sign() * y.abs().ceil()).clamp(-128, 127).to(torch.int8)
+
+
+@wrong("You scaled the numbers that you were given. They belong to the caller: make new ones.")
+def scales_in_place(x):
+    d = _steps(x)
+    x.mul_(torch.where(d > 0, 1 / d, 0.0))
+    return d[:, 0].half(), _codes(x)
+
+
+EXERCISE = Exercise(
+    name="q8_block",
+    title="A block of Q8_0",
+    points=3,
+    minutes=12,
+    answer=q8_block,
+    reference=_reference,
+    probes=_probes,
+    misconceptions=wrong.all,
+    hints=(
+        "One number of the block decides how long a step is. Which one, if 127 steps must be "
+        "enough on both sides of zero?",
+        "A scale for each block, its reciprocal (0 for a block of zeros), the numbers in steps, "
+        "then rounding. Only at the end does the scale become float16.",
+        "For halves away from zero: put the sign aside, take floor, and add 1 wherever what was "
+        "cut off is a half or more.",
+    ),
+)
