@@ -249,19 +249,27 @@ def growing_curve(losses: Sequence[tuple[int, float]], steps: int, high: float =
 
 
 def training(
-    steps: Sequence[int], losses: Mapping[str, Sequence[float]], caption: str, level: float
+    steps: Sequence[int],
+    losses: Mapping[str, Sequence[float]],
+    caption: str,
+    cannot_tell: Mapping[str, float],
 ) -> Figure:
-    """Losses of some runs at the same steps; `level`: what a model costs that cannot tell."""
+    """Losses of some runs at the same steps, and for each, dotted, what a model loses that cannot
+    tell the two answers apart."""
     ends = ", ".join(
-        f"{name} from {loss[0]:.2f} to {loss[-1]:.2f}" for name, loss in losses.items()
+        f"{name} from {loss[0]:.2f} to {loss[-1]:.2f}, where who cannot tell loses "
+        f"{cannot_tell[name]:.2f}"
+        for name, loss in losses.items()
     )
-    with figure(caption, alt=f"Loss against step: {ends}.", width=7.0, height=3.1) as fig:
+    with figure(caption, alt=f"Loss against step: {ends}.", width=7.0, height=3.3) as fig:
         axes, named = fig.axes, []
         for (name, loss), style, colour in zip(losses.items(), LINES, palette.SERIES):
             axes.plot(steps, loss, linestyle=style, marker="o", markersize=3, color=colour)
+            axes.axhline(cannot_tell[name], color=colour, linestyle=":", linewidth=1.6)
             named.append((steps[-1], loss[-1], name, colour))
-        axes.axhline(level, color=palette.INK, linestyle="--", linewidth=1)
-        named.append((axes.get_xlim()[1], level, "cannot tell", palette.INK))
+        right = axes.get_xlim()[1]
+        named += [(right, cannot_tell[name], f"{name}: cannot tell", colour)
+                  for name, colour in zip(losses, palette.SERIES)]  # fmt: skip
         axes.set(xlabel="step", ylabel="loss of a pair (nats)")
         label_lines(axes, named, gap=0.08)
     return fig
@@ -330,6 +338,7 @@ def two_scores(
     kinds: Mapping[str, Sequence[tuple[float, float]]], threshold: float, caption: str
 ) -> Figure:
     """Answers by (safety, helpfulness), both between 0 and 1: a mark for each kind of answer."""
+    kinds = {name: places for name, places in kinds.items() if places}
     means = ", ".join(
         f"{name} {sum(x for x, _ in at) / len(at):.2f} and {sum(y for _, y in at) / len(at):.2f}"
         for name, at in kinds.items()
