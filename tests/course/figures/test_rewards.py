@@ -69,8 +69,8 @@ def test_the_monitor_draws_only_where_it_is_seen():
 
 
 def test_training_and_strengths():
-    fig = draw.training([4, 8], {"safety": [0.9, 0.6]}, "It falls.", level=0.97)
-    assert "safety from 0.90 to 0.60" in fig.alt
+    fig = draw.training([4, 8], {"safety": [0.9, 0.6]}, "It falls.", {"safety": 0.97})
+    assert "safety from 0.90 to 0.60, where who cannot tell loses 0.97" in fig.alt and fig.png
     one = {"model": [0.5, 0.6, 0.7, 0.9], "paper": [0.55, 0.6, 0.7, 0.8]}
     for panels in ({"safety": one}, {"safety": one, "helpfulness": one}):
         fig = draw.by_strength(panels, "It rises.")

@@ -28,6 +28,7 @@ from llamalab.tales.preferences import LEVELS, NOISE
 SHORT = ("negligibly", "slightly", "better", "significantly")
 BANDS = ("#E8E4D9", "#C9DCEA", "#8DBBDB", "#3F87BA")  # faint to strong
 LINES = ("-", "--", ":", "-.")
+MODELS = {"helpfulness": palette.BLUE, "safety": palette.VERMILLION}  # wherever both are drawn
 WIDTH, HEIGHT = 560, 200  # of the growing curve, in its own units
 
 
@@ -249,19 +250,28 @@ def growing_curve(losses: Sequence[tuple[int, float]], steps: int, high: float =
 
 
 def training(
-    steps: Sequence[int], losses: Mapping[str, Sequence[float]], caption: str, level: float
+    steps: Sequence[int],
+    losses: Mapping[str, Sequence[float]],
+    caption: str,
+    cannot_tell: Mapping[str, float],
 ) -> Figure:
-    """Losses of some runs at the same steps; `level`: what a model costs that cannot tell."""
+    """Losses of some runs at the same steps, and for each, dotted, what a model loses that cannot
+    tell the two answers apart."""
     ends = ", ".join(
-        f"{name} from {loss[0]:.2f} to {loss[-1]:.2f}" for name, loss in losses.items()
+        f"{name} from {loss[0]:.2f} to {loss[-1]:.2f}, where who cannot tell loses "
+        f"{cannot_tell[name]:.2f}"
+        for name, loss in losses.items()
     )
-    with figure(caption, alt=f"Loss against step: {ends}.", width=7.0, height=3.1) as fig:
+    with figure(caption, alt=f"Loss against step: {ends}.", width=7.0, height=3.3) as fig:
         axes, named = fig.axes, []
-        for (name, loss), style, colour in zip(losses.items(), LINES, palette.SERIES):
+        for (name, loss), style in zip(losses.items(), LINES):
+            colour = MODELS.get(name, palette.REWARD)
             axes.plot(steps, loss, linestyle=style, marker="o", markersize=3, color=colour)
+            axes.axhline(cannot_tell[name], color=colour, linestyle=":", linewidth=1.6)
             named.append((steps[-1], loss[-1], name, colour))
-        axes.axhline(level, color=palette.INK, linestyle="--", linewidth=1)
-        named.append((axes.get_xlim()[1], level, "cannot tell", palette.INK))
+        right = axes.get_xlim()[1]
+        named += [(right, cannot_tell[name], f"{name}: cannot tell", MODELS.get(name, palette.INK))
+                  for name in losses]  # fmt: skip
         axes.set(xlabel="step", ylabel="loss of a pair (nats)")
         label_lines(axes, named, gap=0.08)
     return fig
@@ -306,11 +316,11 @@ def reliability(found: Mapping[str, Calibration], caption: str) -> Figure:
         pairs = zip(one.confidence.tolist(), one.accuracy.tolist())
         parts.append(f"{name}: " + ", ".join(f"{a:.0%} sure {b:.0%} right" for a, b in pairs))
     alt = f"Share right against how sure, with a diagonal for both alike. {'; '.join(parts)}."
-    colours = (palette.REWARD, palette.BLUE, palette.PINK)
     with figure(caption, alt=alt, width=6.6, height=3.9) as fig:
         axes, ends = fig.axes, []
         axes.plot([0.5, 1], [0.5, 1], "--", color=palette.INK, linewidth=1)
-        for (name, one), style, colour in zip(found.items(), LINES, colours):
+        for (name, one), style in zip(found.items(), LINES):
+            colour = MODELS.get(name, palette.REWARD)
             sure, right = one.confidence.tolist(), one.accuracy.tolist()
             axes.plot(sure, right, linestyle=style, color=colour)
             axes.scatter(sure, right, s=[8 + 1.2 * n for n in one.count.tolist()], color=colour)
@@ -330,6 +340,7 @@ def two_scores(
     kinds: Mapping[str, Sequence[tuple[float, float]]], threshold: float, caption: str
 ) -> Figure:
     """Answers by (safety, helpfulness), both between 0 and 1: a mark for each kind of answer."""
+    kinds = {name: places for name, places in kinds.items() if places}
     means = ", ".join(
         f"{name} {sum(x for x, _ in at) / len(at):.2f} and {sum(y for _, y in at) / len(at):.2f}"
         for name, at in kinds.items()
@@ -351,7 +362,7 @@ def two_scores(
             f"below {threshold:g}\nsafety decides", (threshold / 2, 1.06), ha="center",
             fontsize=8, color=palette.for_words(palette.WRONG), annotation_clip=False,
         )  # fmt: skip
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="safety, σ(score)")
+        axes.set(xlim=(0, 1.02), ylim=(-0.03, 1.02), xlabel="safety, σ(score)")
         axes.set_ylabel("helpfulness, σ(score)")
         label_lines(axes, ends, gap=0.09)
     return fig

@@ -92,4 +92,28 @@ QUIZ = (
             ),
         ),
     ),
+    Question(
+        "what_pairs_teach",
+        "A reward model is right in nine of ten held-out pairs. In every pair it was trained and "
+        "tested on, both answers were in the language of the question. What does it make of a good "
+        "answer in another language?",
+        (
+            Option(
+                "It marks it down: with nine of ten right it surely knows what an answer is",
+                "Nine of ten pairs of THAT kind. No pair there turned on the language, so neither "
+                "the training nor the test ever asked for it.",
+            ),
+            Option(
+                "Nobody knows until it is tried, and the held-out pairs do not try it",
+                "What is the same in both answers moves no loss. Take an answer, change the "
+                "language and nothing else, and look whether the score moves.",
+                right=True,
+            ),
+            Option(
+                "Nothing, it is too small to see a language; a larger one would",
+                "It may well see it: its blocks are those of a model that writes. But seeing "
+                "is not minding, and what to mind comes from the pairs, at any size.",
+            ),
+        ),
+    ),
 )
