@@ -196,12 +196,20 @@ def apart(policy, reference, drawn: Rollout) -> torch.Tensor:
     return masked_sum(found, drawn.mask, dim=1)
 
 
+def two_of(asked, found: list[Answer]) -> list[list[str]]:
+    """[prompt, answer] of the first kind wish and of the first unkind one."""
+    firsts = (next(i for i, p in enumerate(asked) if p.wish == wish) for wish in ("kind", "unkind"))
+    return [[asked[i].text, found[i].text] for i in firsts]
+
+
 def ppo_seed(config, seed: int, look_every: int, asked, begin) -> dict:
-    """One run: its records, the judge's opinion on the way, and the last answers."""
+    """One run: its records, the judge's opinion on the way, and the last answers. Each look keeps
+    two answers as they then were: `two_of`."""
     chat_model, tokenizer = load("chat")
     policy, records = chain.ppo_run(chain.DATA, config, begin, seed=seed)
     before = told(chat_model, tokenizer, asked, seed=seed)
-    looks, told_records, spent = [{"iteration": 0, "kl": 0.0, **summary(asked, before)}], [], 0.0
+    first = {"iteration": 0, "kl": 0.0, **summary(asked, before), "sample": two_of(asked, before)}
+    looks, told_records, spent = [first], [], 0.0
     after = before
     for record in records:
         spent += record.seconds
@@ -212,6 +220,7 @@ def ppo_seed(config, seed: int, look_every: int, asked, begin) -> dict:
                 "iteration": record.iteration,
                 "kl": kl_of(policy, chat_model, tokenizer, asked[:64]),
                 **summary(asked, after),
+                "sample": two_of(asked, after),
             })  # fmt: skip
             print(seed, record.iteration, f"score {record.score:.2f}", looks[-1], flush=True)
     return {
