@@ -228,9 +228,9 @@ def growing(name: str, points: Sequence[tuple[int, float]], last: int, colour: s
     )  # fmt: skip
 
 
-def short(text: str) -> str:
+def short(text: str, longest: int = SHOWN) -> str:
     """A sample's first words."""
-    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + " …"
+    return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0] + " …"
 
 
 def live_curves(records: Sequence) -> Figure:
@@ -279,15 +279,30 @@ def band(axes, curves: Sequence[tuple[Sequence, Sequence]], colour: str) -> tupl
     return common[-1], mean[-1]
 
 
+def best_look(run: Mapping) -> int:
+    """Which look the judge liked most; of equals the first."""
+    judged = [look["judge"] for look in run["looks"]]
+    return judged.index(max(judged))
+
+
+def since_best(run: Mapping) -> tuple[float, float]:
+    """From the judge's best look to the last: what the score gained, and what the judge."""
+    best, last = run["looks"][best_look(run)], run["looks"][-1]
+    ends = score_at(run, best["iteration"]), score_at(run, last["iteration"])
+    return ends[1] - ends[0], last["judge"] - best["judge"]
+
+
 def score_and_judge(runs: Sequence[Mapping], caption: str) -> Figure:
-    """Left what is chased, the learned score; right the ruler that nobody trains on."""
+    """Left what is chased, the learned score; right the ruler that nobody trains on, and where it
+    stood highest in each seed."""
     scores = [([r["iteration"] for r in run["records"]],
                smoothed([r["score"] for r in run["records"]])) for run in runs]  # fmt: skip
     judged = [at_looks(run, "judge") for run in runs]
     alt = f"Two panels, {len(runs)} seeds with their span. Score from " + "; ".join(
         f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in scores
     )
-    alt += ". Judge from " + "; ".join(f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in judged) + "."
+    alt += ". Judge from " + "; ".join(f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in judged)
+    alt += ". Open rings stand where the judge was highest in each seed."
     with figure(caption, alt=alt, width=8.0, height=3.2, columns=2) as fig:
         panels = (
             (fig.axes[0], scores, "score (deviations)", palette.REWARD, "what it is paid"),
@@ -297,6 +312,9 @@ def score_and_judge(runs: Sequence[Mapping], caption: str) -> Figure:
             end = band(axes, curves, colour)
             axes.set(xlabel="iteration", ylabel=name)
             axes.set_title(title)
+            if curves is judged:
+                tops = [(x[best_look(run)], max(y)) for run, (x, y) in zip(runs, judged)]
+                axes.plot(*zip(*tops), "o", color=colour, markersize=7, markerfacecolor="none")
             label_lines(axes, [(*end, f"mean of\n{len(runs)} seeds", colour)])
     return fig
 
@@ -346,17 +364,22 @@ def look_figure(run: Mapping, place: int) -> Figure:
 
 def hacking_explorer(run: Mapping, place: int | None = None) -> Live:
     """A slider over the moments at which the judge was asked. The widget has `.place`; beneath, in
-    `.more`, an answer: of that moment if the run kept one, else of its end."""
+    `.more`, answers of that moment if the run kept them, else the first of its end."""
     last = len(run["looks"]) - 1
 
     def sample(place: int) -> Html:
         kept = run["looks"][place].get("sample")
-        prompt, answer = kept or run["samples"][0]
-        when = run["looks"][place]["iteration"] if kept else run["looks"][last]["iteration"]
-        return join(
-            tag("p", tag("b", "asked: "), prompt, style="max-width:46em;margin:.3em 0"),
-            tag("p", tag("b", f"answered, iteration {when}: "), answer, style="max-width:46em"),
-        )
+        if kept and isinstance(kept[0], str):
+            kept = [kept]  # one pair
+        when = run["looks"][place if kept else last]["iteration"]
+        return join(*(
+            join(
+                tag("p", tag("b", "asked: "), prompt, style="max-width:46em;margin:.6em 0 .2em"),
+                tag("p", tag("b", f"answered, iteration {when}: "), answer,
+                    style="max-width:46em;margin:0"),
+            )
+            for prompt, answer in kept or run["samples"][:1]
+        ))  # fmt: skip
 
     return explorer(
         [Slider("place", last if place is None else place, 0, last, 1, label="look", live=False)],
@@ -366,44 +389,111 @@ def hacking_explorer(run: Mapping, place: int | None = None) -> Live:
     )
 
 
+def gains(run: Mapping, start: float | None = None) -> list[tuple[float, float]]:
+    """KL, and the judge's gain over the first look, or over `start`, at each look."""
+    begin = run["looks"][0]["judge"] if start is None else start
+    return [(max(look["kl"], 0.0), look["judge"] - begin) for look in run["looks"]]
+
+
+def seconds_at_looks(run: Mapping) -> list[float]:
+    """Seconds of training behind each look: of PPO's iterations, or of DPO's steps."""
+    if "records" in run:
+        spent = [0.0]
+        for record in run["records"]:
+            spent.append(spent[-1] + record["seconds"])
+        return [spent[look["iteration"]] for look in run["looks"]]
+    steps = run["losses"][-1][0]
+    return [run["seconds"] * look["step"] / steps for look in run["looks"]]
+
+
+def within(run: Mapping, seconds: float) -> int:
+    """The last look that this much training has paid for; the first, if none."""
+    paid = [place for place, at in enumerate(seconds_at_looks(run)) if at <= seconds + 1e-6]
+    return paid[-1] if paid else 0
+
+
 def frontier(best: Sequence[Mapping], ppo: Sequence[Mapping], dpo: Sequence[Mapping]) -> Figure:
-    """Judge against the root of KL: best of N with Gao et al.'s curve, PPO's and DPO's runs."""
+    """The judge's gain against the root of KL: best of N and PPO with the curves of Gao et al.,
+    and DPO. Each road counts from the judge's opinion of the chat model on its own prompts."""
     start = best[0]["judge"]
-    d = torch.tensor([point["kl"] ** 0.5 for point in best])
-    gain = torch.tensor([point["judge"] - start for point in best])
-    a, b = fit(d, gain, "best of n")
-    grid = torch.linspace(0, float(d.max()), 60)
-    top = max(point["judge"] for point in best)
     roads = {
-        "best of N": (palette.FAINT, "s"), "PPO": (palette.POLICY, "o"), "DPO": (palette.PINK, "^"),
+        "best of N": (palette.FAINT, "s", "best of n"), "PPO": (palette.POLICY, "o", "rl"),
+        "DPO": (palette.PINK, "^", None),
     }  # fmt: skip
     marks = {
-        "best of N": [(point["kl"], point["judge"]) for point in best],
-        "PPO": [(look["kl"], look["judge"]) for run in ppo for look in run["looks"]],
-        "DPO": [(look["kl"], look["judge"]) for run in dpo for look in run["looks"]],
+        "best of N": [(point["kl"], point["judge"] - start) for point in best],
+        "PPO": [point for run in ppo for point in gains(run)],
+        "DPO": [point for run in dpo for point in gains(run, start)],
     }
     highest = {name: max(points, key=lambda point: point[1]) for name, points in marks.items()}
-    told = "; ".join(f"{name} highest at {y:.2f}, KL {x:.1f}" for name, (x, y) in highest.items())
+    told = "; ".join(f"{name} highest at {y:+.2f}, KL {x:.1f}" for name, (x, y) in highest.items())
     caption = (
-        "What a nat of KL buys before the judge, on three roads. Each mark is a set of answers."
+        "What a nat of KL buys before the judge, on three roads. Each mark is a set of answers; "
+        "the curves are the two forms of Gao et al."
     )
-    alt = (
-        f"Judge against the root of KL. {told}. Best of N's fitted curve: d ({a:.2f} - {b:.2f} d)."
-    )
-    with figure(caption, alt=alt, width=7.4, height=3.8) as fig:
+    with figure(caption, alt="Judge's gain against the root of KL. " + told, width=7.4,
+                height=3.8) as fig:  # fmt: skip
         axes, ends = fig.axes, []
-        curve = start + true_reward(grid, a, b, "best of n")
-        axes.plot(grid, curve, color=palette.FAINT, linewidth=1.4)
         for name, points in marks.items():
-            colour, mark = roads[name]
-            x = [max(kl, 0.0) ** 0.5 for kl, _ in points]
-            axes.plot(x, [y for _, y in points], mark, color=colour, alpha=0.75, markersize=6)
-            ends.append((max(x), points[x.index(max(x))][1], name, colour))
-        axes.axhline(start, color=palette.REFERENCE, linestyle="--", linewidth=1)
-        axes.set(xlabel="d = √KL (√nats)", ylabel="judge (0 to 1)")
-        said = f"best of {best[-1]['n']}: {best[-1]['judge']:.2f}"
-        claim(axes, said, at=(float(d[-1]), best[-1]["judge"]), to=(0.5 * float(d[-1]), top + 0.02))
-        ends.append((axes.get_xlim()[1], start, "the chat model", palette.REFERENCE))
+            colour, mark, form = roads[name]
+            d = torch.tensor([kl for kl, _ in points]).sqrt()
+            gain = torch.tensor([y for _, y in points])
+            axes.plot(d, gain, mark, color=colour, alpha=0.75, markersize=6)
+            if form is not None:
+                grid = torch.linspace(0, float(d.max()), 80)
+                a, b = fit(d, gain, form)
+                axes.plot(grid, true_reward(grid, a, b, form), color=colour, linewidth=1.4)
+                ln = "" if form == "best of n" else "ln "
+                fig.alt += f". {name}'s curve: d ({a:.2f} - {b:.2f} {ln}d)"
+            far = int(d.argmax())
+            ends.append((float(d[far]), float(gain[far]), name, colour))
+        fig.alt += "."
+        axes.axhline(0, color=palette.REFERENCE, linestyle="--", linewidth=1)
+        axes.set(xlabel="d = √KL (√nats)", ylabel="judge, gain over the chat model")
+        ends.append((axes.get_xlim()[1], 0.0, "the chat model", palette.REFERENCE))
+        label_lines(axes, ends)
+    return fig
+
+
+def equal_cost(best: Sequence[Mapping], ppo: Sequence[Mapping], dpo: Sequence[Mapping]) -> Figure:
+    """The judge's gain against the seconds that training took, PPO and DPO, a line a seed; and best
+    of N, which trains nothing, as levels."""
+    start = best[0]["judge"]
+    budget = min(run["seconds"] for run in (*ppo, *dpo))
+    caption = (
+        "PPO and DPO pay once, before the first answer. Best of N pays nothing then, and N times "
+        "for every answer."
+    )
+    alt = f"Judge's gain against seconds of training; a line marks {budget:.0f} s, which all had."
+    with figure(caption, alt=alt, width=7.4, height=3.6) as fig:
+        axes, ends = fig.axes, []
+        for name, runs, colour, begin in (
+            ("PPO", ppo, palette.POLICY, None), ("DPO", dpo, palette.PINK, start),
+        ):  # fmt: skip
+            curves = []
+            for run, style in zip(runs, SEEDS):
+                x, y = seconds_at_looks(run), [gain for _, gain in gains(run, begin)]
+                if x[0] > 0:
+                    x, y = [0.0, *x], [0.0, *y]
+                axes.plot(x, y, linestyle=style, marker="o", markersize=4, color=colour,
+                          linewidth=1.4)  # fmt: skip
+                curves.append((x[-1], y[-1]))
+            middle = sum(y for _, y in curves) / len(curves)
+            ends.append((max(x for x, _ in curves), middle, name, colour))
+            fig.alt += f" {name} ends at " + ", ".join(f"{y:+.2f}" for _, y in curves) + "."
+        right = 1.04 * max(x for x, *_ in ends)
+        for point in best:
+            if point["n"] in (2, 8, 64):
+                level = point["judge"] - start
+                axes.axhline(level, color=palette.FAINT, linestyle=":", linewidth=1.2)
+                ends.append((right, level, f"best of {point['n']}", palette.FAINT))
+                fig.alt += f" Best of {point['n']}: {level:+.2f}."
+        ends = [(right, *end[1:]) for end in ends]
+        axes.axhline(0, color=palette.REFERENCE, linestyle="--", linewidth=1)
+        axes.axvline(budget, color=palette.GRID, linewidth=2, zorder=0)
+        ends.append((right, 0.0, "the chat model", palette.REFERENCE))
+        axes.set(xlabel="seconds of training", ylabel="judge, gain over the chat model",
+                 xlim=(0, right))  # fmt: skip
         label_lines(axes, ends)
     return fig
 
