@@ -1,13 +1,12 @@
 """Pictures for the lesson on RLHF: three estimators of one KL, what each token of an answer is
-paid, GAE with its knob, the clip, two curves that grow while a policy learns, and the measured runs
-with their seeds: score beside judge, and judge against KL."""
+paid, GAE with its knob, the clip, and two curves that grow while a policy learns. Those of the
+measured runs are in measured.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from llamalab.alignment import gae, k1, k2, k3
-from llamalab.alignment.over_optimisation import fit, true_reward
 from llamalab.course.figures import (
     Slider,
     arrow,
@@ -21,12 +20,11 @@ from llamalab.course.figures import (
     palette,
 )
 from llamalab.course.figures.figure import Figure
-from llamalab.course.figures.html import Html, join, tag
+from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
 
 SHOWN = 420  # characters of a sample
 WIDTH, HEIGHT = 270, 130  # of one growing curve, in its own units
-SEEDS = ("-", "--", ":", "-.")
 
 
 # -- by hand --------------------------------------------------------------------------------
@@ -248,253 +246,6 @@ def live_curves(records: Sequence) -> Figure:
         for axes, (values, name, colour) in zip(fig.axes, series):
             axes.plot(steps, values, "o-", color=colour)
             axes.set(xlabel="iteration", ylabel=name, xticks=steps)
-    return fig
-
-
-# -- measured runs, from data/golden/alignment.json -----------------------------------------
-
-
-def at_looks(run: Mapping, what: str) -> tuple[list[int], list[float]]:
-    """Iterations and values of what the judge was asked on the way."""
-    return [look["iteration"] for look in run["looks"]], [look[what] for look in run["looks"]]
-
-
-def smoothed(values: Sequence[float], over: int = 3) -> list[float]:
-    """Means of the last few."""
-    parts = [values[max(0, i - over + 1) : i + 1] for i in range(len(values))]
-    return [sum(part) / len(part) for part in parts]
-
-
-def band(axes, curves: Sequence[tuple[Sequence, Sequence]], colour: str) -> tuple[float, float]:
-    """A thin line a seed, the span of them all as a band, their mean thick; the mean's end.
-    Seeds that were looked at in different places share those that all have."""
-    common = sorted(set.intersection(*(set(x) for x, _ in curves)))
-    rows = [[dict(zip(x, y))[at] for at in common] for x, y in curves]
-    low, high = [min(column) for column in zip(*rows)], [max(column) for column in zip(*rows)]
-    mean = [sum(column) / len(column) for column in zip(*rows)]
-    axes.fill_between(common, low, high, color=colour, alpha=0.18, linewidth=0)
-    for row, style in zip(rows, SEEDS):
-        axes.plot(common, row, linestyle=style, color=colour, linewidth=0.8, alpha=0.8)
-    axes.plot(common, mean, color=colour, linewidth=2.2)
-    return common[-1], mean[-1]
-
-
-def best_look(run: Mapping) -> int:
-    """Which look the judge liked most; of equals the first."""
-    judged = [look["judge"] for look in run["looks"]]
-    return judged.index(max(judged))
-
-
-def since_best(run: Mapping) -> tuple[float, float]:
-    """From the judge's best look to the last: what the score gained, and what the judge."""
-    best, last = run["looks"][best_look(run)], run["looks"][-1]
-    ends = score_at(run, best["iteration"]), score_at(run, last["iteration"])
-    return ends[1] - ends[0], last["judge"] - best["judge"]
-
-
-def score_and_judge(runs: Sequence[Mapping], caption: str) -> Figure:
-    """Left what is chased, the learned score; right the ruler that nobody trains on, and where it
-    stood highest in each seed."""
-    scores = [([r["iteration"] for r in run["records"]],
-               smoothed([r["score"] for r in run["records"]])) for run in runs]  # fmt: skip
-    judged = [at_looks(run, "judge") for run in runs]
-    alt = f"Two panels, {len(runs)} seeds with their span. Score from " + "; ".join(
-        f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in scores
-    )
-    alt += ". Judge from " + "; ".join(f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in judged)
-    alt += ". Open rings stand where the judge was highest in each seed."
-    with figure(caption, alt=alt, width=8.0, height=3.2, columns=2) as fig:
-        panels = (
-            (fig.axes[0], scores, "score (deviations)", palette.REWARD, "what it is paid"),
-            (fig.axes[1], judged, "judge (0 to 1)", palette.JUDGE, "what it is worth"),
-        )
-        for axes, curves, name, colour, title in panels:
-            end = band(axes, curves, colour)
-            axes.set(xlabel="iteration", ylabel=name)
-            axes.set_title(title)
-            if curves is judged:
-                tops = [(x[best_look(run)], max(y)) for run, (x, y) in zip(runs, judged)]
-                axes.plot(*zip(*tops), "o", color=colour, markersize=7, markerfacecolor="none")
-            label_lines(axes, [(*end, f"mean of\n{len(runs)} seeds", colour)])
-    return fig
-
-
-def look_words(run: Mapping, place: int) -> str:
-    """One moment of a run in a sentence."""
-    look = run["looks"][place]
-    return (
-        f"iteration {look['iteration']}: score {score_at(run, look['iteration']):+.2f}, judge "
-        f"{look['judge']:.2f}, KL {look['kl']:.1f} nats, {look['words']:.0f} words an answer, "
-        f"{look['false_refusals']:.0%} of kind requests refused"
-    )
-
-
-def score_at(run: Mapping, iteration: int) -> float:
-    """The mean score of the three iterations up to this one (of the first, before any)."""
-    scores = smoothed([r["score"] for r in run["records"]])
-    return scores[max(0, iteration - 1)]
-
-
-def look_figure(run: Mapping, place: int) -> Figure:
-    """Score and judge of one run, each as a share of its own way, with a mark where we stand."""
-    steps, judged = at_looks(run, "judge")
-    scores = [score_at(run, step) for step in steps]
-    caption = "Two opinions of the same answers: the one that is chased, and the one that is not."
-    alt = f"Score and judge by iteration, with a mark at {steps[place]}. {look_words(run, place)}."
-    with figure(caption, alt=alt, width=6.8, height=3.0) as fig:
-        axes, ends = fig.axes, []
-        other = axes.twinx()
-        other.spines["right"].set_visible(True)
-        other.grid(False)
-        for panel, values, name, colour, style in (
-            (axes, judged, "judge", palette.JUDGE, "-"),
-            (other, scores, "score", palette.REWARD, "--"),
-        ):
-            panel.plot(steps, values, marker="o", markersize=4, color=colour, linestyle=style)
-            panel.plot([steps[place]], [values[place]], "o", markersize=11, color=colour, alpha=0.4)
-            ends.append((panel, (steps[-1], values[-1], name, colour)))
-        axes.axvline(steps[place], color=palette.FAINT, linewidth=0.8)
-        axes.set(xlabel="iteration", ylabel="judge (0 to 1)")
-        other.set_ylabel("score (deviations)")
-        for panel, (x, y, name, colour) in ends:
-            panel.annotate(name, (x, y), (0, 8), textcoords="offset points", ha="right",
-                           fontsize=9, color=palette.for_words(colour))  # fmt: skip
-    return fig
-
-
-def hacking_explorer(run: Mapping, place: int | None = None) -> Live:
-    """A slider over the moments at which the judge was asked. The widget has `.place`; beneath, in
-    `.more`, answers of that moment if the run kept them, else the first of its end."""
-    last = len(run["looks"]) - 1
-
-    def sample(place: int) -> Html:
-        kept = run["looks"][place].get("sample")
-        if kept and isinstance(kept[0], str):
-            kept = [kept]  # one pair
-        when = run["looks"][place if kept else last]["iteration"]
-        return join(*(
-            join(
-                tag("p", tag("b", "asked: "), prompt, style="max-width:46em;margin:.6em 0 .2em"),
-                tag("p", tag("b", f"answered, iteration {when}: "), answer,
-                    style="max-width:46em;margin:0"),
-            )
-            for prompt, answer in kept or run["samples"][:1]
-        ))  # fmt: skip
-
-    return explorer(
-        [Slider("place", last if place is None else place, 0, last, 1, label="look", live=False)],
-        picture=lambda place: look_figure(run, place),
-        words=lambda place: look_words(run, place),
-        more=sample,
-    )
-
-
-def gains(run: Mapping, start: float | None = None) -> list[tuple[float, float]]:
-    """KL, and the judge's gain over the first look, or over `start`, at each look."""
-    begin = run["looks"][0]["judge"] if start is None else start
-    return [(max(look["kl"], 0.0), look["judge"] - begin) for look in run["looks"]]
-
-
-def seconds_at_looks(run: Mapping) -> list[float]:
-    """Seconds of training behind each look: of PPO's iterations, or of DPO's steps."""
-    if "records" in run:
-        spent = [0.0]
-        for record in run["records"]:
-            spent.append(spent[-1] + record["seconds"])
-        return [spent[look["iteration"]] for look in run["looks"]]
-    steps = run["losses"][-1][0]
-    return [run["seconds"] * look["step"] / steps for look in run["looks"]]
-
-
-def within(run: Mapping, seconds: float) -> int:
-    """The last look that this much training has paid for; the first, if none."""
-    paid = [place for place, at in enumerate(seconds_at_looks(run)) if at <= seconds + 1e-6]
-    return paid[-1] if paid else 0
-
-
-def frontier(best: Sequence[Mapping], ppo: Sequence[Mapping], dpo: Sequence[Mapping]) -> Figure:
-    """The judge's gain against the root of KL: best of N and PPO with the curves of Gao et al.,
-    and DPO. Each road counts from the judge's opinion of the chat model on its own prompts."""
-    start = best[0]["judge"]
-    roads = {
-        "best of N": (palette.FAINT, "s", "best of n"), "PPO": (palette.POLICY, "o", "rl"),
-        "DPO": (palette.PINK, "^", None),
-    }  # fmt: skip
-    marks = {
-        "best of N": [(point["kl"], point["judge"] - start) for point in best],
-        "PPO": [point for run in ppo for point in gains(run)],
-        "DPO": [point for run in dpo for point in gains(run, start)],
-    }
-    highest = {name: max(points, key=lambda point: point[1]) for name, points in marks.items()}
-    told = "; ".join(f"{name} highest at {y:+.2f}, KL {x:.1f}" for name, (x, y) in highest.items())
-    caption = (
-        "What a nat of KL buys before the judge, on three roads. Each mark is a set of answers; "
-        "the curves are the two forms of Gao et al."
-    )
-    with figure(caption, alt="Judge's gain against the root of KL. " + told, width=7.4,
-                height=3.8) as fig:  # fmt: skip
-        axes, ends = fig.axes, []
-        for name, points in marks.items():
-            colour, mark, form = roads[name]
-            d = torch.tensor([kl for kl, _ in points]).sqrt()
-            gain = torch.tensor([y for _, y in points])
-            axes.plot(d, gain, mark, color=colour, alpha=0.75, markersize=6)
-            if form is not None:
-                grid = torch.linspace(0, float(d.max()), 80)
-                a, b = fit(d, gain, form)
-                axes.plot(grid, true_reward(grid, a, b, form), color=colour, linewidth=1.4)
-                ln = "" if form == "best of n" else "ln "
-                fig.alt += f". {name}'s curve: d ({a:.2f} - {b:.2f} {ln}d)"
-            far = int(d.argmax())
-            ends.append((float(d[far]), float(gain[far]), name, colour))
-        fig.alt += "."
-        axes.axhline(0, color=palette.REFERENCE, linestyle="--", linewidth=1)
-        axes.set(xlabel="d = √KL (√nats)", ylabel="judge, gain over the chat model")
-        ends.append((axes.get_xlim()[1], 0.0, "the chat model", palette.REFERENCE))
-        label_lines(axes, ends)
-    return fig
-
-
-def equal_cost(best: Sequence[Mapping], ppo: Sequence[Mapping], dpo: Sequence[Mapping]) -> Figure:
-    """The judge's gain against the seconds that training took, PPO and DPO, a line a seed; and best
-    of N, which trains nothing, as levels."""
-    start = best[0]["judge"]
-    budget = min(run["seconds"] for run in (*ppo, *dpo))
-    caption = (
-        "PPO and DPO pay once, before the first answer. Best of N pays nothing then, and N times "
-        "for every answer."
-    )
-    alt = f"Judge's gain against seconds of training; a line marks {budget:.0f} s, which all had."
-    with figure(caption, alt=alt, width=7.4, height=3.6) as fig:
-        axes, ends = fig.axes, []
-        for name, runs, colour, begin in (
-            ("PPO", ppo, palette.POLICY, None), ("DPO", dpo, palette.PINK, start),
-        ):  # fmt: skip
-            curves = []
-            for run, style in zip(runs, SEEDS):
-                x, y = seconds_at_looks(run), [gain for _, gain in gains(run, begin)]
-                if x[0] > 0:
-                    x, y = [0.0, *x], [0.0, *y]
-                axes.plot(x, y, linestyle=style, marker="o", markersize=4, color=colour,
-                          linewidth=1.4)  # fmt: skip
-                curves.append((x[-1], y[-1]))
-            middle = sum(y for _, y in curves) / len(curves)
-            ends.append((max(x for x, _ in curves), middle, name, colour))
-            fig.alt += f" {name} ends at " + ", ".join(f"{y:+.2f}" for _, y in curves) + "."
-        right = 1.04 * max(x for x, *_ in ends)
-        for point in best:
-            if point["n"] in (2, 8, 64):
-                level = point["judge"] - start
-                axes.axhline(level, color=palette.FAINT, linestyle=":", linewidth=1.2)
-                ends.append((right, level, f"best of {point['n']}", palette.FAINT))
-                fig.alt += f" Best of {point['n']}: {level:+.2f}."
-        ends = [(right, *end[1:]) for end in ends]
-        axes.axhline(0, color=palette.REFERENCE, linestyle="--", linewidth=1)
-        axes.axvline(budget, color=palette.GRID, linewidth=2, zorder=0)
-        ends.append((right, 0.0, "the chat model", palette.REFERENCE))
-        axes.set(xlabel="seconds of training", ylabel="judge, gain over the chat model",
-                 xlim=(0, right))  # fmt: skip
-        label_lines(axes, ends)
     return fig
 
 
