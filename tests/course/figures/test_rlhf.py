@@ -85,7 +85,7 @@ def test_the_growing_curves_keep_up_and_leave_nothing_in_the_stored_output():
 
 def test_a_band_goes_over_the_places_that_all_seeds_share():
     fig = measured.score_and_judge(RUNS, "A claim.")
-    judged = fig.axes[1].get_lines()[-2]
+    judged = fig.axes[1].get_lines()[-1]
     assert list(judged.get_xdata()) == [0, 6]
     assert list(judged.get_ydata()) == pytest.approx([0.55, 0.67])
     assert "3 seeds" in fig.alt
@@ -123,7 +123,9 @@ def test_the_judges_best_look_is_the_first_of_equals_and_what_came_since_is_coun
     score, judge = measured.since_best(one)
     assert judge == pytest.approx(-0.3)
     assert score == pytest.approx(0.5 - 0.15)  # means of iterations 4 to 6, and of 1 and 2
-    rings = measured.score_and_judge([one, *RUNS[:1]], "A claim.").axes[1].get_lines()[-1]
+    rings = (
+        measured.score_and_judge([one, *RUNS[:1]], "A claim.", rings=True).axes[1].get_lines()[-1]
+    )
     assert list(rings.get_xdata()) == [2, 6] and list(rings.get_ydata()) == [0.7, 0.62]
 
 

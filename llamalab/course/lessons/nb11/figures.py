@@ -263,4 +263,5 @@ def best_of(ns: Sequence[int], scores: Sequence[float], judged: Sequence[float])
             axes.set_xscale("log", base=2)
             axes.set_xticks(ns, [str(n) for n in ns])
             axes.set(xlabel="N, answers drawn", ylabel=name)
+        fig.axes[1].set_ylim(min(0.5, *judged), 1)  # so that a hundredth looks like one
     return fig

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from llamalab.alignment.over_optimisation import fit, peak, true_reward
-from llamalab.course.figures import Slider, explorer, figure, label_lines, palette, table
+from llamalab.course.figures import Slider, explorer, figure, label_lines, note, palette, table
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, join, tag
 from llamalab.course.figures.live import Live
@@ -136,9 +136,9 @@ def since_best(run: Mapping) -> tuple[float, float]:
     return ends[1] - ends[0], last["judge"] - best["judge"]
 
 
-def score_and_judge(runs: Runs, caption: str) -> Figure:
-    """Left what is chased, the learned score; right the ruler that nobody trains on, and where it
-    stood highest in each seed."""
+def score_and_judge(runs: Runs, caption: str, *, rings: bool = False) -> Figure:
+    """Left what is chased, the learned score; right the ruler that nobody trains on. rings: where
+    it stood highest in each seed."""
     scores = [([r["iteration"] for r in run["records"]],
                smoothed([r["score"] for r in run["records"]])) for run in runs]  # fmt: skip
     judged = [at_looks(run, "judge") for run in runs]
@@ -146,7 +146,7 @@ def score_and_judge(runs: Runs, caption: str) -> Figure:
         f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in scores
     )
     alt += ". Judge from " + "; ".join(f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in judged)
-    alt += ". Open rings stand where the judge was highest in each seed."
+    alt += ". Open rings stand where the judge was highest in each seed." if rings else "."
     with figure(caption, alt=alt, width=8.0, height=3.2, columns=2) as fig:
         panels = (
             (fig.axes[0], scores, "score (deviations)", palette.REWARD, "what it is paid"),
@@ -156,7 +156,7 @@ def score_and_judge(runs: Runs, caption: str) -> Figure:
             end = band(axes, curves, colour)
             axes.set(xlabel="iteration", ylabel=name)
             axes.set_title(title)
-            if curves is judged:
+            if rings and curves is judged:
                 tops = [(x[best_look(run)], max(y)) for run, (x, y) in zip(runs, judged)]
                 axes.plot(*zip(*tops), "o", color=colour, markersize=7, markerfacecolor="none")
             label_lines(axes, [(*end, f"mean of\n{len(runs)} seeds", colour)])
@@ -196,13 +196,17 @@ def look_figure(run: Mapping, place: int) -> Figure:
         ):
             panel.plot(steps, values, marker="o", markersize=4, color=colour, linestyle=style)
             panel.plot([steps[place]], [values[place]], "o", markersize=11, color=colour, alpha=0.4)
-            ends.append((panel, (steps[-1], values[-1], name, colour)))
+            ends.append((panel, values[-1], name, colour))
         axes.axvline(steps[place], color=palette.FAINT, linewidth=0.8)
         axes.set(xlabel="iteration", ylabel="judge (0 to 1)")
         other.set_ylabel("score (deviations)")
-        for panel, (x, y, name, colour) in ends:
-            panel.annotate(name, (x, y), (0, 8), textcoords="offset points", ha="right",
-                           fontsize=9, color=palette.for_words(colour))  # fmt: skip
+        axes.set_xlim(right=steps[-1] + 0.12 * max(1, steps[-1] - steps[0]))  # room for the words
+        (low, high), (least, most) = axes.get_ylim(), other.get_ylim()
+        label_lines(axes, [
+            (steps[-1], y if panel is axes else low + (y - least) / (most - least) * (high - low),
+             name, colour)
+            for panel, y, name, colour in ends
+        ])  # fmt: skip
     return fig
 
 
@@ -322,21 +326,22 @@ def equal_cost(best: Runs, ppo: Runs, dpo: Runs) -> Figure:
                 axes.plot(x, y, linestyle=style, marker="o", markersize=4, color=colour,
                           linewidth=1.4)  # fmt: skip
                 curves.append((x[-1], y[-1]))
-            middle = sum(y for _, y in curves) / len(curves)
-            ends.append((max(x for x, _ in curves), middle, name, colour))
+            ends.append((*max(curves, key=lambda end: end[1]), name, colour))
             fig.alt += f" {name} ends at " + ", ".join(f"{y:+.2f}" for _, y in curves) + "."
-        right = 1.04 * max(x for x, *_ in ends)
+        right = 1.12 * max(run["seconds"] for run in (*ppo, *dpo))
         for point in best:
             if point["n"] in (2, 8, 64):
                 level = point["judge"] - start
                 axes.axhline(level, color=palette.FAINT, linestyle=":", linewidth=1.2)
                 ends.append((right, level, f"best of {point['n']}", palette.FAINT))
                 fig.alt += f" Best of {point['n']}: {level:+.2f}."
-        ends = [(right, *end[1:]) for end in ends]
         axes.axhline(0, color=palette.REFERENCE, linestyle="--", linewidth=1)
         axes.axvline(budget, color=palette.GRID, linewidth=2, zorder=0)
         ends.append((right, 0.0, "the chat model", palette.REFERENCE))
         axes.set(xlabel="seconds of training", ylabel="judge, gain over the chat model",
                  xlim=(0, right))  # fmt: skip
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.12 * (high - low))
+        note(axes, budget, high + 0.06 * (high - low), f"all had {budget:.0f} s", ha="left")
         label_lines(axes, ends)
     return fig
