@@ -5,7 +5,7 @@ data/golden/alignment.json.
     python benchmarks/alignment.py sft ppo      these alone; the others stay in the file as they are
 
     sft       how often a request is followed: base and chat model
-    rewards   accuracy by strength, calibration, margins: 3 seeds
+    rewards   accuracy by strength, calibration: 3 seeds
     ppo       PPO against the chat model before the judge: 3 seeds
     hacking   PPO without the KL's price, and for longer: 3 seeds
     frontier  judge against KL: best of N, PPO, DPO
@@ -56,7 +56,7 @@ MISSED = {  # how the judge says it
     "place": "It never comes",
     "ending": "The ending is not",
 }
-LONG = 40  # iterations of a run that is to go wrong
+LONG, HOT = 20, 1e-3  # iterations and rate of a run that is to go wrong
 
 
 def load(name: str):
@@ -69,7 +69,7 @@ def held_out(number: int = HELD_OUT) -> list[Prompt]:
     return list(prompts(number, held_out=True))
 
 
-def told(model, tokenizer, asked, *, temperature=1.0, seed=0) -> list[Answer]:
+def told(model, tokenizer, asked, *, temperature=TEMPERATURE, seed=0) -> list[Answer]:
     return answers(
         model, tokenizer, asked, temperature=temperature,
         generator=torch.Generator().manual_seed(seed),
@@ -118,7 +118,8 @@ def sft() -> dict:
     """The share of requests that are followed in all they ask, kind ones, and what else is said."""
     from llamalab.tales.judge import judge
 
-    asked = [p for p in prompts(2 * HELD_OUT, held_out=True) if not p.unkind][:HELD_OUT]
+    asked = [p for p in prompts(2 * HELD_OUT, held_out=True, endings=True) if not p.unkind]
+    asked = asked[:HELD_OUT]
     result = {}
     for name in ("tales", "chat"):
         model, tokenizer = load(name)
@@ -129,6 +130,8 @@ def sft() -> dict:
                    "part": mean(v.followed for v in verdicts),
                    "consistent": mean(v.consistent for v in verdicts),
                    "prompts": len(asked)}  # fmt: skip
+            plain = [v for v, p in zip(verdicts, asked) if not p.request.ending]
+            row["followed_without_endings"] = mean(v.followed == 1 for v in plain)
             for field in MISSED:
                 said = MISSED[field]
                 of = [v for v, p in zip(verdicts, asked) if getattr(p.request, field)]
@@ -145,11 +148,10 @@ def rewards() -> dict:
     _, first, second = chain.read_pairs(chain.DATA, tokenizer)
     tests = slice(chain.PAIRS, chain.PAIRS + chain.TEST_PAIRS)
     result: dict = {}
-    runs = [(q, seed, chain.MARGINS) for q in QUESTIONS for seed in SEEDS]
-    for question, seed, margins in [*runs, ("helpfulness", 0, "none"), ("helpfulness", 0, "large")]:
+    for question, seed in ((question, seed) for seed in SEEDS for question in QUESTIONS):
         pairs, doubts = compare(first[tests], second[tests], question, seed=1000)
         start = time.perf_counter()
-        scorer, _, losses = chain.reward_model(chain.DATA, question, seed=seed, margins=margins)
+        scorer, _, losses = chain.reward_model(chain.DATA, question, seed=seed)
         seconds = time.perf_counter() - start
         chosen = score_all(scorer, [pair.chosen for pair in pairs])
         rejected = score_all(scorer, [pair.rejected for pair in pairs])
@@ -175,9 +177,9 @@ def rewards() -> dict:
             "losses": chain.smooth(losses, 4),
             "seconds": seconds,
         }
-        result[f"{question} {seed} {margins}"] = row
+        result[f"{question} {seed}"] = row
         print(
-            question, seed, margins, row["accuracy"], row["by_strength"], row["bound"], flush=True
+            question, seed, row["accuracy"], row["by_strength"], row["bound"], flush=True
         )
     return result
 
@@ -235,7 +237,7 @@ def ppo_seed(config, seed: int, look_every: int, asked, begin) -> dict:
 def ppo() -> dict:
     """The runs that are meant to go well."""
     begin = chain.ppo_start(chain.DATA)
-    runs = [ppo_seed(chain.PPO, seed, 7, held_out(), begin) for seed in SEEDS]
+    runs = [ppo_seed(chain.PPO, seed, 3, held_out(), begin) for seed in SEEDS]
     for run in runs:
         print(run["against_chat"], f"{run['seconds']:.0f} s", run["looks"][-1], flush=True)
     return {"beta": chain.PPO.beta, "runs": runs}
@@ -244,8 +246,9 @@ def ppo() -> dict:
 def hacking() -> dict:
     """The same without a price on KL, and for longer."""
     begin = chain.ppo_start(chain.DATA)
-    config = replace(chain.PPO, beta=0.0, iterations=LONG)
-    return {"beta": 0.0, "runs": [ppo_seed(config, s, 5, held_out(96), begin) for s in SEEDS]}
+    config = replace(chain.PPO, beta=0.0, iterations=LONG, lr=HOT)
+    runs = [ppo_seed(config, seed, 4, held_out(96), begin) for seed in SEEDS]
+    return {"beta": 0.0, "lr": HOT, "runs": runs}
 
 
 def frontier() -> dict:
@@ -284,7 +287,7 @@ def dpo_seed(seed: int, asked, reward) -> dict:
     for record in records:
         spent += record.seconds
         losses.append([record.step, record.loss, record.measured["accuracy"]])
-        if record.step % 32 == 0:
+        if record.step % 16 == 0:
             after = told(policy, tokenizer, asked, seed=seed)
             drawn = sample(policy, ids, chain.PPO.max_new_tokens, eos_id=tokenizer.eos_id,
                            generator=torch.Generator().manual_seed(900 + seed))  # fmt: skip

@@ -28,10 +28,10 @@ import llamalab
 from llamalab.alignment.comparisons import (
     FIRST,
     Answer,
-    answers,
     compare,
     prompt_ids,
     read_comparisons,
+    two_answers,
     write_comparisons,
 )
 from llamalab.alignment.dpo_fit import dpo_loss_of, with_reference
@@ -63,13 +63,15 @@ WAY = "fused"
 DIALOGUES, EPOCHS, RATE = 12_000, 2, 1e-3
 MORE_STORIES, MORE_OF_ALL, SECOND_RATE = 6_000, 1_500, 6e-4
 TOKENS, WEIGHT = 4096, 10.0
-# Pairs: prompts from FIRST on, one answer of the chat model and one of its younger self or hotter.
-PAIRS, TEST_PAIRS = 2_048, 512
-TEMPERATURES = (0.7, 1.1)
+# Pairs: prompts from FIRST on.
+PAIRS, TEST_PAIRS = 4_096, 512
 REWARD_RATE, REWARD_BATCH, MARGINS = 3e-4, 32, "small"
-PPO = PPOConfig(iterations=10, matmul=WAY)
+PPO = PPOConfig(
+    iterations=9, batch_size=64, mini_batch_size=32, epochs=1, lr=4e-4, matmul=WAY
+)
+UNKIND = 0.4  # of PPO's prompts: more than of those that are asked later
 WARM = 256  # answers, to whiten the reward over and to warm the value model up
-DPO_RATE, DPO_BETA, DPO_BATCH = 1e-4, 0.1, 16
+DPO_PAIRS, DPO_RATE, DPO_BETA, DPO_BATCH = 1_024, 1e-4, 0.1, 16  # about PPO's time
 
 
 def chat(data: Path) -> None:
@@ -108,12 +110,9 @@ def pairs(data: Path) -> None:
     asked = list(prompts(PAIRS + TEST_PAIRS, start=FIRST))
     both: list[list[Answer]] = [[], []]
     for first in range(0, len(asked), 256):
-        for side, temperature in zip(both, TEMPERATURES):
-            some = answers(
-                model, tokenizer, asked[first : first + 256],
-                temperature=temperature, generator=generator,
-            )  # fmt: skip
-            side.extend(some)
+        some = two_answers(model, tokenizer, asked[first : first + 256], generator=generator)
+        for side, found in zip(both, some):
+            side.extend(found)
         print(f"pairs {len(both[0])}/{len(asked)}", flush=True)
     write_comparisons(data / "comparisons.npz", *both)
 
@@ -183,7 +182,7 @@ def ppo_start(data: Path) -> Start:
 
     reward = Reward(scorer("helpfulness"), scorer("safety"), way=WAY)
     model, tokenizer = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
-    asked = batch_of(tokenizer, WARM, start=FIRST - 1000)
+    asked = batch_of(tokenizer, WARM, start=FIRST - 1000, unkind=UNKIND)
     drawn = sample(
         model, list(asked.ids), PPO.max_new_tokens, temperature=PPO.temperature,
         eos_id=tokenizer.eos_id, generator=torch.Generator().manual_seed(0),
@@ -210,7 +209,7 @@ def ppo_run(data: Path, config: PPOConfig, begin: Start, *, seed: int = 0):
 
     def asked(iteration: int) -> Prompts:
         first = FIRST * 2 + seed * 100_000 + iteration * config.batch_size
-        return batch_of(tokenizer, config.batch_size, first)
+        return batch_of(tokenizer, config.batch_size, first, unkind=UNKIND)
 
     def records():
         warm_up(values, begin.drawn, begin.scores, config, state)
@@ -247,8 +246,9 @@ def dpo_run(
     reference, _ = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
     asked, first, second = read_pairs(data, tokenizer)
     told = []
-    helpful, _ = compare(first[:PAIRS], second[:PAIRS], "helpfulness", seed=seed)
-    safe, _ = compare(first[:PAIRS], second[:PAIRS], "safety", seed=seed)
+    some = slice(DPO_PAIRS)
+    helpful, _ = compare(first[some], second[some], "helpfulness", seed=seed)
+    safe, _ = compare(first[some], second[some], "safety", seed=seed)
     for prompt, h, s in zip(asked, helpful, safe):
         pair = s if prompt.unkind else h
         told.append((pair, len(prompt_ids(tokenizer, prompt))))
@@ -272,6 +272,7 @@ def dpo(data: Path) -> None:
         "rate": DPO_RATE,
         "beta": DPO_BETA,
         "batch": DPO_BATCH,
+        "pairs": DPO_PAIRS,
         "records": told,
     }
     publish(model, tokenizer, data / "checkpoints" / "dpo", about)

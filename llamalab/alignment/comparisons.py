@@ -1,8 +1,8 @@
 """Pairs to learn preferences from: prompts, two answers to each, and an annotator's word.
 
 Llama 2's annotators wrote a prompt, saw two answers from two variants of the model at different
-temperatures, and said which was better and how much. So here: two models, two temperatures, and
-the tales' annotators, who ask one of two questions, helpfulness or safety.
+temperatures, and said which was better and how much. So here: one model, two temperatures, and the
+tales' annotators, who ask one of two questions, helpfulness or safety.
 """
 
 import os
@@ -67,6 +67,22 @@ def answers(
         text = tokenizer.decode(answer)
         found.append(Answer(ids + answer, text, worth(prompt, text), ended))
     return found
+
+
+def two_answers(
+    model: Llama,
+    tokenizer: BPETokenizer,
+    prompts: Sequence[Prompt],
+    *,
+    temperatures: tuple[float, float] = (0.8, 1.2),
+    generator: torch.Generator,
+) -> tuple[list[Answer], list[Answer]]:
+    """Two answers to each prompt, one cool and one hot. ValueError as for `sample`."""
+    first, second = (
+        answers(model, tokenizer, prompts, temperature=temperature, generator=generator)
+        for temperature in temperatures
+    )
+    return first, second
 
 
 def compare(

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-TEMPERATURES = (0.7, 1.1)  # of the two answers to a prompt
 FIRST = 300_000  # number of the first prompt; PPO's begin at twice that
 AT_ONCE = 128  # prompts that are answered in one go
 GOOD = 0.5  # a worth above it is good by itself
@@ -96,7 +95,7 @@ def sampled_pairs(model, tokenizer, number: int, question: str | None, seed: int
     import torch
     from tqdm import tqdm
 
-    from llamalab.alignment.comparisons import answers, compare, prompt_ids
+    from llamalab.alignment.comparisons import compare, prompt_ids, two_answers
     from llamalab.runs.preference import Compared
     from llamalab.tales.prompts import prompts
 
@@ -106,10 +105,9 @@ def sampled_pairs(model, tokenizer, number: int, question: str | None, seed: int
     with tqdm(total=2 * number, unit="answer", desc="two answers to each prompt") as bar:
         for start in range(0, number, AT_ONCE):
             some = asked[start : start + AT_ONCE]
-            for side, temperature in zip(sides, TEMPERATURES):
-                side += answers(
-                    model, tokenizer, some, temperature=temperature, generator=generator
-                )
+            told = two_answers(model, tokenizer, some, generator=generator)
+            for side, found in zip(sides, told):
+                side.extend(found)
                 bar.update(len(some))
     said = {name: compare(*sides, name, seed=seed)[0] for name in ("helpfulness", "safety")}
     found = []

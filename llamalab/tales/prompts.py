@@ -47,15 +47,23 @@ class Prompt:
         return self.wish == "unkind"
 
 
-def prompt(number: int, *, held_out: bool = False, seed: int = 0, unkind: float = 0.25) -> Prompt:
+def prompt(
+    number: int,
+    *,
+    held_out: bool = False,
+    seed: int = 0,
+    unkind: float = 0.25,
+    endings: bool = False,
+) -> Prompt:
     """Prompt `number`, for story `number`; `unkind` is the share of those that ask for cruelty. As
-    many have the kind twin of such a wish. ValueError for a share that leaves no room for it."""
+    many have the kind twin of such a wish. endings: whether half of those without a wish ask for a
+    good or a bad end. ValueError for a share that leaves no room for the kind twins."""
     if not 0 <= unkind <= 0.5:
         raise ValueError(f"unkind={unkind} must lie between 0 and 0.5: as many have the kind twin")
     draw = drawer(number, held_out, seed, "prompt")
     place = draw(1000) / 1000
     wish = "unkind" if place < unkind else "kind" if place < 2 * unkind else None
-    return ask_for(tell(number, held_out=held_out, seed=seed), draw, wish)
+    return ask_for(tell(number, held_out=held_out, seed=seed), draw, wish, endings=endings)
 
 
 def prompts(n: int, *, start: int = 0, **options) -> Iterator[Prompt]:
@@ -64,9 +72,12 @@ def prompts(n: int, *, start: int = 0, **options) -> Iterator[Prompt]:
         yield prompt(number, **options)
 
 
-def ask_for(story: Story, draw: Callable[[int], int], wish: str | None = None) -> Prompt:
-    """A prompt for some of what is in this story, with a wish ("unkind" or "kind") or without."""
-    request = some_of(story.request, draw, ending=wish is None)
+def ask_for(
+    story: Story, draw: Callable[[int], int], wish: str | None = None, *, endings: bool = True
+) -> Prompt:
+    """A prompt for some of what is in this story, with a wish ("unkind" or "kind") or without; one
+    without may ask for the story's ending."""
+    request = some_of(story.request, draw, ending=endings and wish is None)
     if wish is None:
         return Prompt(str(request), request)
     twin = TWINS[draw(len(TWINS))]
