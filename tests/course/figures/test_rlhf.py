@@ -148,6 +148,14 @@ def test_best_of_n_and_ppo_are_fitted_and_all_three_roads_count_from_the_chat_mo
     assert lowest[palette.FAINT] == pytest.approx(0, abs=1e-6)
 
 
+def test_gains_are_of_answers_drawn_as_best_of_n_draws_them_where_that_is_known():
+    hot = run(0.0)
+    for place, one in enumerate(hot["looks"]):
+        one["judge_hot"] = 0.4 + 0.1 * place
+    assert [gain for _, gain in measured.gains(hot)] == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert measured.gains(hot, 0.5)[0] == (0.0, pytest.approx(-0.1))
+
+
 def test_at_equal_cost_roads_that_train_are_lines_and_best_of_n_is_a_level():
     fig = measured.equal_cost(best_of_n(), RUNS, [DPO])
     said = {text.get_text() for text in fig.axes.texts}

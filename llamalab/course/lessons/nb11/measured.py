@@ -1,6 +1,8 @@
 """Pictures and tables of the measured runs, from data/golden/alignment.json: score beside judge,
 the judge against KL, and against the seconds that were paid. A run has looks, at which the judge
-was asked; PPO's have records, one an iteration, and DPO's losses, one a step."""
+was asked; PPO's have records, one an iteration, and DPO's losses, one a step. "judge" is its word on
+answers as people get them, "judge_hot" on answers drawn at temperature 1, as best of N draws them
+and KL is measured."""
 
 from collections.abc import Mapping, Sequence
 
@@ -238,9 +240,11 @@ def hacking_explorer(run: Mapping, place: int | None = None) -> Live:
 
 
 def gains(run: Mapping, start: float | None = None) -> list[tuple[float, float]]:
-    """KL, and the judge's gain over the first look, or over `start`, at each look."""
-    begin = run["looks"][0]["judge"] if start is None else start
-    return [(max(look["kl"], 0.0), look["judge"] - begin) for look in run["looks"]]
+    """KL, and the judge's gain over the first look, or over `start`, at each look; at temperature 1
+    where that is known."""
+    hot = [look.get("judge_hot", look["judge"]) for look in run["looks"]]
+    begin = hot[0] if start is None else start
+    return [(max(look["kl"], 0.0), gain - begin) for look, gain in zip(run["looks"], hot)]
 
 
 def seconds_at_looks(run: Mapping) -> list[float]:
