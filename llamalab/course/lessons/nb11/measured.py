@@ -1,8 +1,8 @@
 """Pictures and tables of the measured runs, from data/golden/alignment.json: score beside judge,
 the judge against KL, and against the seconds that were paid. A run has looks, at which the judge
-was asked; PPO's have records, one an iteration, and DPO's losses, one a step. Its word on answers as
-people get them is "judge"; "judge_hot" that on answers drawn at temperature 1, as best of N draws
-them and KL is measured."""
+was asked; PPO's have records, one an iteration, and DPO's losses, one a step. Its word on answers
+as people get them is "judge"; "judge_hot" that on answers drawn at temperature 1, as best of N
+draws them and KL is measured."""
 
 from collections.abc import Mapping, Sequence
 
