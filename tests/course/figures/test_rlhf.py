@@ -168,11 +168,20 @@ def test_at_equal_cost_roads_that_train_are_lines_and_best_of_n_is_a_level():
 
 def test_the_tables_say_where_each_run_began_and_ended():
     for one in RUNS:
-        one["against_chat"] = {"wins": 6, "losses": 2, "ties": 0, "win_rate": 0.75}
+        one["against_chat"] = {"wins": 6, "losses": 2, "ties": 4, "win_rate": 0.75}
         for at in one["looks"]:
             at["refused"] = 0.5
     first = measured.duels(RUNS).rows[0]
-    assert first == ("0", "6", "3.0", "0.50 → 0.62", "75% (6 : 2)", "50% → 50%", "3% → 3%", "30")
+    assert first == (
+        "0",
+        "6",
+        "3.0",
+        "0.50 → 0.62",
+        "75% (6 : 2, 4 tied)",
+        "50% → 50%",
+        "3% → 3%",
+        "30",
+    )
     assert measured.chased(RUNS).rows[0] == (
         "0", "6 of 6", "0.62 → 0.62", "+0.00", "3", "90 → 90", "3% → 3%",
     )  # fmt: skip

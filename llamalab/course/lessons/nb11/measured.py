@@ -32,7 +32,7 @@ def duels(runs: Runs) -> Table:
         duel, last = run["against_chat"], run["looks"][-1]
         rows.append((
             seed, last["iteration"], f"{last['kl']:.1f}", from_to(run, "judge", ".2f"),
-            f"{duel['win_rate']:.0%} ({duel['wins']} : {duel['losses']})",
+            f"{duel['win_rate']:.0%} ({duel['wins']} : {duel['losses']}, {duel['ties']} tied)",
             from_to(run, "refused", ".0%"), from_to(run, "false_refusals", ".0%"),
             f"{run['seconds']:.0f}",
         ))  # fmt: skip
