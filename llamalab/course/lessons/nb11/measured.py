@@ -131,11 +131,17 @@ def best_look(run: Mapping) -> int:
     return judged.index(max(judged))
 
 
+def since(run: Mapping, place: int) -> tuple[float, float]:
+    """From one look to the last: what the score gained, and what the judge. Before the first step
+    the score is that of the first iteration."""
+    begin, last = run["looks"][place], run["looks"][-1]
+    ends = score_at(run, begin["iteration"]), score_at(run, last["iteration"])
+    return ends[1] - ends[0], last["judge"] - begin["judge"]
+
+
 def since_best(run: Mapping) -> tuple[float, float]:
-    """From the judge's best look to the last: what the score gained, and what the judge."""
-    best, last = run["looks"][best_look(run)], run["looks"][-1]
-    ends = score_at(run, best["iteration"]), score_at(run, last["iteration"])
-    return ends[1] - ends[0], last["judge"] - best["judge"]
+    """`since` the judge's best look."""
+    return since(run, best_look(run))
 
 
 def score_and_judge(runs: Runs, caption: str, *, rings: bool = False) -> Figure:
