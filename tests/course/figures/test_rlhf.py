@@ -123,6 +123,7 @@ def test_the_judges_best_look_is_the_first_of_equals_and_what_came_since_is_coun
     score, judge = measured.since_best(one)
     assert judge == pytest.approx(-0.3)
     assert score == pytest.approx(0.5 - 0.15)  # means of iterations 4 to 6, and of 1 and 2
+    assert measured.since(one, 0) == (pytest.approx(0.5), pytest.approx(-0.1))
     rings = (
         measured.score_and_judge([one, *RUNS[:1]], "A claim.", rings=True).axes[1].get_lines()[-1]
     )
