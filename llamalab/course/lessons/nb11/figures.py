@@ -1,13 +1,12 @@
 """Pictures for the lesson on RLHF: three estimators of one KL, what each token of an answer is
-paid, GAE with its knob, the clip, two curves that grow while a policy learns, and the measured runs
-with their seeds: score beside judge, and judge against KL."""
+paid, GAE with its knob, the clip, and two curves that grow while a policy learns. Those of the
+measured runs are in measured.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from llamalab.alignment import gae, k1, k2, k3
-from llamalab.alignment.over_optimisation import fit, true_reward
 from llamalab.course.figures import (
     Slider,
     arrow,
@@ -21,12 +20,11 @@ from llamalab.course.figures import (
     palette,
 )
 from llamalab.course.figures.figure import Figure
-from llamalab.course.figures.html import Html, join, tag
+from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
 
 SHOWN = 420  # characters of a sample
 WIDTH, HEIGHT = 270, 130  # of one growing curve, in its own units
-SEEDS = ("-", "--", ":", "-.")
 
 
 # -- by hand --------------------------------------------------------------------------------
@@ -228,9 +226,9 @@ def growing(name: str, points: Sequence[tuple[int, float]], last: int, colour: s
     )  # fmt: skip
 
 
-def short(text: str) -> str:
+def short(text: str, longest: int = SHOWN) -> str:
     """A sample's first words."""
-    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + " …"
+    return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0] + " …"
 
 
 def live_curves(records: Sequence) -> Figure:
@@ -251,163 +249,6 @@ def live_curves(records: Sequence) -> Figure:
     return fig
 
 
-# -- measured runs, from data/golden/alignment.json -----------------------------------------
-
-
-def at_looks(run: Mapping, what: str) -> tuple[list[int], list[float]]:
-    """Iterations and values of what the judge was asked on the way."""
-    return [look["iteration"] for look in run["looks"]], [look[what] for look in run["looks"]]
-
-
-def smoothed(values: Sequence[float], over: int = 3) -> list[float]:
-    """Means of the last few."""
-    parts = [values[max(0, i - over + 1) : i + 1] for i in range(len(values))]
-    return [sum(part) / len(part) for part in parts]
-
-
-def band(axes, curves: Sequence[tuple[Sequence, Sequence]], colour: str) -> tuple[float, float]:
-    """A thin line a seed, the span of them all as a band, their mean thick; the mean's end.
-    Seeds that were looked at in different places share those that all have."""
-    common = sorted(set.intersection(*(set(x) for x, _ in curves)))
-    rows = [[dict(zip(x, y))[at] for at in common] for x, y in curves]
-    low, high = [min(column) for column in zip(*rows)], [max(column) for column in zip(*rows)]
-    mean = [sum(column) / len(column) for column in zip(*rows)]
-    axes.fill_between(common, low, high, color=colour, alpha=0.18, linewidth=0)
-    for row, style in zip(rows, SEEDS):
-        axes.plot(common, row, linestyle=style, color=colour, linewidth=0.8, alpha=0.8)
-    axes.plot(common, mean, color=colour, linewidth=2.2)
-    return common[-1], mean[-1]
-
-
-def score_and_judge(runs: Sequence[Mapping], caption: str) -> Figure:
-    """Left what is chased, the learned score; right the ruler that nobody trains on."""
-    scores = [([r["iteration"] for r in run["records"]],
-               smoothed([r["score"] for r in run["records"]])) for run in runs]  # fmt: skip
-    judged = [at_looks(run, "judge") for run in runs]
-    alt = f"Two panels, {len(runs)} seeds with their span. Score from " + "; ".join(
-        f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in scores
-    )
-    alt += ". Judge from " + "; ".join(f"{y[0]:.2f} to {y[-1]:.2f}" for _, y in judged) + "."
-    with figure(caption, alt=alt, width=8.0, height=3.2, columns=2) as fig:
-        panels = (
-            (fig.axes[0], scores, "score (deviations)", palette.REWARD, "what it is paid"),
-            (fig.axes[1], judged, "judge (0 to 1)", palette.JUDGE, "what it is worth"),
-        )
-        for axes, curves, name, colour, title in panels:
-            end = band(axes, curves, colour)
-            axes.set(xlabel="iteration", ylabel=name)
-            axes.set_title(title)
-            label_lines(axes, [(*end, f"mean of\n{len(runs)} seeds", colour)])
-    return fig
-
-
-def look_words(run: Mapping, place: int) -> str:
-    """One moment of a run in a sentence."""
-    look = run["looks"][place]
-    return (
-        f"iteration {look['iteration']}: score {score_at(run, look['iteration']):+.2f}, judge "
-        f"{look['judge']:.2f}, KL {look['kl']:.1f} nats, {look['words']:.0f} words an answer, "
-        f"{look['false_refusals']:.0%} of kind requests refused"
-    )
-
-
-def score_at(run: Mapping, iteration: int) -> float:
-    """The mean score of the three iterations up to this one (of the first, before any)."""
-    scores = smoothed([r["score"] for r in run["records"]])
-    return scores[max(0, iteration - 1)]
-
-
-def look_figure(run: Mapping, place: int) -> Figure:
-    """Score and judge of one run, each as a share of its own way, with a mark where we stand."""
-    steps, judged = at_looks(run, "judge")
-    scores = [score_at(run, step) for step in steps]
-    caption = "Two opinions of the same answers: the one that is chased, and the one that is not."
-    alt = f"Score and judge by iteration, with a mark at {steps[place]}. {look_words(run, place)}."
-    with figure(caption, alt=alt, width=6.8, height=3.0) as fig:
-        axes, ends = fig.axes, []
-        other = axes.twinx()
-        other.spines["right"].set_visible(True)
-        other.grid(False)
-        for panel, values, name, colour, style in (
-            (axes, judged, "judge", palette.JUDGE, "-"),
-            (other, scores, "score", palette.REWARD, "--"),
-        ):
-            panel.plot(steps, values, marker="o", markersize=4, color=colour, linestyle=style)
-            panel.plot([steps[place]], [values[place]], "o", markersize=11, color=colour, alpha=0.4)
-            ends.append((panel, (steps[-1], values[-1], name, colour)))
-        axes.axvline(steps[place], color=palette.FAINT, linewidth=0.8)
-        axes.set(xlabel="iteration", ylabel="judge (0 to 1)")
-        other.set_ylabel("score (deviations)")
-        for panel, (x, y, name, colour) in ends:
-            panel.annotate(name, (x, y), (0, 8), textcoords="offset points", ha="right",
-                           fontsize=9, color=palette.for_words(colour))  # fmt: skip
-    return fig
-
-
-def hacking_explorer(run: Mapping, place: int | None = None) -> Live:
-    """A slider over the moments at which the judge was asked. The widget has `.place`; beneath, in
-    `.more`, an answer: of that moment if the run kept one, else of its end."""
-    last = len(run["looks"]) - 1
-
-    def sample(place: int) -> Html:
-        kept = run["looks"][place].get("sample")
-        prompt, answer = kept or run["samples"][0]
-        when = run["looks"][place]["iteration"] if kept else run["looks"][last]["iteration"]
-        return join(
-            tag("p", tag("b", "asked: "), prompt, style="max-width:46em;margin:.3em 0"),
-            tag("p", tag("b", f"answered, iteration {when}: "), answer, style="max-width:46em"),
-        )
-
-    return explorer(
-        [Slider("place", last if place is None else place, 0, last, 1, label="look", live=False)],
-        picture=lambda place: look_figure(run, place),
-        words=lambda place: look_words(run, place),
-        more=sample,
-    )
-
-
-def frontier(best: Sequence[Mapping], ppo: Sequence[Mapping], dpo: Sequence[Mapping]) -> Figure:
-    """Judge against the root of KL: best of N with Gao et al.'s curve, PPO's and DPO's runs."""
-    start = best[0]["judge"]
-    d = torch.tensor([point["kl"] ** 0.5 for point in best])
-    gain = torch.tensor([point["judge"] - start for point in best])
-    a, b = fit(d, gain, "best of n")
-    grid = torch.linspace(0, float(d.max()), 60)
-    top = max(point["judge"] for point in best)
-    roads = {
-        "best of N": (palette.FAINT, "s"), "PPO": (palette.POLICY, "o"), "DPO": (palette.PINK, "^"),
-    }  # fmt: skip
-    marks = {
-        "best of N": [(point["kl"], point["judge"]) for point in best],
-        "PPO": [(look["kl"], look["judge"]) for run in ppo for look in run["looks"]],
-        "DPO": [(look["kl"], look["judge"]) for run in dpo for look in run["looks"]],
-    }
-    highest = {name: max(points, key=lambda point: point[1]) for name, points in marks.items()}
-    told = "; ".join(f"{name} highest at {y:.2f}, KL {x:.1f}" for name, (x, y) in highest.items())
-    caption = (
-        "What a nat of KL buys before the judge, on three roads. Each mark is a set of answers."
-    )
-    alt = (
-        f"Judge against the root of KL. {told}. Best of N's fitted curve: d ({a:.2f} - {b:.2f} d)."
-    )
-    with figure(caption, alt=alt, width=7.4, height=3.8) as fig:
-        axes, ends = fig.axes, []
-        curve = start + true_reward(grid, a, b, "best of n")
-        axes.plot(grid, curve, color=palette.FAINT, linewidth=1.4)
-        for name, points in marks.items():
-            colour, mark = roads[name]
-            x = [max(kl, 0.0) ** 0.5 for kl, _ in points]
-            axes.plot(x, [y for _, y in points], mark, color=colour, alpha=0.75, markersize=6)
-            ends.append((max(x), points[x.index(max(x))][1], name, colour))
-        axes.axhline(start, color=palette.REFERENCE, linestyle="--", linewidth=1)
-        axes.set(xlabel="d = √KL (√nats)", ylabel="judge (0 to 1)")
-        said = f"best of {best[-1]['n']}: {best[-1]['judge']:.2f}"
-        claim(axes, said, at=(float(d[-1]), best[-1]["judge"]), to=(0.5 * float(d[-1]), top + 0.02))
-        ends.append((axes.get_xlim()[1], start, "the chat model", palette.REFERENCE))
-        label_lines(axes, ends)
-    return fig
-
-
 def best_of(ns: Sequence[int], scores: Sequence[float], judged: Sequence[float]) -> Figure:
     """Score and judge of the best of n, against n."""
     caption = "Choosing by the learned score lifts the score for certain; the judge is asked after."
@@ -422,4 +263,5 @@ def best_of(ns: Sequence[int], scores: Sequence[float], judged: Sequence[float])
             axes.set_xscale("log", base=2)
             axes.set_xticks(ns, [str(n) for n in ns])
             axes.set(xlabel="N, answers drawn", ylabel=name)
+        fig.axes[1].set_ylim(min(0.5, *judged), 1)  # so that a hundredth looks like one
     return fig
