@@ -70,7 +70,7 @@ def outcomes(task: Task, function: Callable, *, gradients: bool = False) -> list
 def each_outcome(task: Task, function: Callable, *, gradients: bool = False) -> Iterator[Outcome]:
     watch = Stopwatch()
     for number, probe in enumerate(probes_of(task, gradients=gradients)):
-        left = max(0.1, task.seconds - watch.seconds)
+        left = max(0.1, _patience(task, function) - watch.seconds)
         found = _on(task, function, probe, number, left, gradients)
         yield found
         if found.stopped:
@@ -80,7 +80,12 @@ def each_outcome(task: Task, function: Callable, *, gradients: bool = False) -> 
 def outcome_on(task: Task, function: Callable, number: int, *, gradients: bool = False) -> Outcome:
     """The outcome on one probe."""
     probe = probes_of(task, gradients=gradients)[number]
-    return _on(task, function, probe, number, task.seconds, gradients)
+    return _on(task, function, probe, number, _patience(task, function), gradients)
+
+
+def _patience(task: Task, function: Callable) -> float:
+    """Seconds. The reference ends, and whoever first uses a part of torch waits for its import."""
+    return 3600.0 if function is task.reference else task.seconds
 
 
 @functools.cache

@@ -147,6 +147,18 @@ def test_waiting_for_a_turn_on_a_busy_machine_is_no_endless_loop():
     assert check("time.sleep(60)\n    return x * factor", time=time).kind == "never returned"
 
 
+def test_the_reference_has_all_the_time_it_needs():
+    """On a slow machine it may be the one that waits for torch to import something."""
+
+    def slow(x, factor):
+        time.sleep(1.2)
+        return x * factor
+
+    exercise = dataclasses.replace(EXERCISE, reference=slow)
+    result = exercise.check(cell("def scale(x, factor): return factor * x")["scale"])
+    assert result.kind in ("passed", "leans")
+
+
 def test_an_endless_loop_that_swallows_everything_is_stopped():
     body = "while True:\n        try:\n            while True: pass\n        except: pass"
     assert check(body).kind == "never returned"
