@@ -130,10 +130,13 @@ def signed_scale(x):
     return _block(x, x.gather(-1, place) / 127)
 
 
-@wrong(
+ROUNDED = (
     "You divided by the scale AFTER it was rounded to float16. ggml takes 1/d in float32 first; "
     "the codes at the edges differ."
 )
+
+
+@wrong(ROUNDED)
 def divides_by_the_rounded(x):
     d = _steps(x)
     rounded = d.half().float()
@@ -281,6 +284,26 @@ def cuts_the_fraction_above_1e_8(x):
 def halves_upwards_above_1e_8(x):
     d = _steps(x)
     return d[:, 0].half(), (x / d.clamp(min=1e-8) + 0.5).floor().to(torch.int8)
+
+
+@wrong(UPWARDS)
+def halves_upwards_and_divides(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x / torch.where(d > 0, d, 1.0) + 0.5).floor().to(torch.int8)
+
+
+@wrong(CUT_OFF)
+def cuts_the_fraction_and_divides(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x / torch.where(d > 0, d, 1.0)).to(torch.int8)
+
+
+@wrong(ROUNDED)
+def divides_by_the_rounded_and_adds_a_half(x):
+    d = _steps(x)
+    rounded = d.half().float()
+    y = x * torch.where(rounded > 0, 1 / rounded, 0.0)
+    return d[:, 0].half(), (y.sign() * (y.abs() + 0.5).floor()).to(torch.int8)
 
 
 EXERCISE = Exercise(
