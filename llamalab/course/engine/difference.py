@@ -234,8 +234,14 @@ def _apart(a: Any, b: Any) -> tuple[str, str]:
     """Two numbers with five digits, or as many as it takes to tell them apart."""
     if not isinstance(a, float) and not isinstance(b, float):
         return describe(a), describe(b)
-    texts = ((f"{a:.{digits}g}", f"{b:.{digits}g}") for digits in range(5, 18))
+    texts = ((short(a, digits), short(b, digits)) for digits in range(5, 18))
     return next((pair for pair in texts if pair[0] != pair[1]), (repr(a), repr(b)))
+
+
+def short(x: Any, digits: int = 5) -> str:
+    """A number with so many digits; -0.0 is 0."""
+    text = f"{x:.{digits}g}"
+    return "0" if text == "-0" else text
 
 
 def _names(keys: list) -> str:

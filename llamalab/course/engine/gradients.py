@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from llamalab.course.engine.difference import HALF, Difference
+from llamalab.course.engine.difference import HALF, Difference, short
 
 # dtype: (share of the number itself, share of the argument's largest number) that may differ
 CLOSE = {
@@ -23,6 +23,8 @@ CLOSE = {
     torch.float16: (8e-3, 4e-3),
     torch.bfloat16: (6e-2, 3e-2),
 }
+
+TOO_MUCH = "none should"
 
 
 @dataclass(frozen=True)
@@ -114,11 +116,12 @@ def gradient_difference(got: Gradients | None, want: Gradients | None) -> Differ
     what was not asked."""
     if got is None or want is None:
         return None
-    for place, _right in want.of.items():
+    for place, right in want.of.items():
         wrong, a, b = _compare(got, want, place)
         wrong &= b.isfinite()  # where the reference's own is lost, nobody is asked for it
         if wrong.any():
-            return _describe(place, wrong, a, b, missing=got.of.get(place) is None)
+            missing, held = got.of.get(place) is None, right is None
+            return _describe(place, wrong, a, b, missing=missing, held=held)
     return None
 
 
@@ -148,11 +151,15 @@ def _largest(gradients: Gradients) -> float:
 
 
 def _describe(
-    place: str, wrong: torch.Tensor, a: torch.Tensor, b: torch.Tensor, missing: bool
+    place: str, wrong: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *, missing: bool, held: bool
 ) -> Difference:
+    """missing: nothing arrives there; held: and nothing should."""
     lost = wrong & ~a.isfinite()
     zero = wrong & (a == 0)
-    if missing or bool((a == 0).all()):
+    if held and not lost.any():
+        shown, says = wrong, f"a gradient reaches `{place}`, and {TOO_MUCH}"
+        end = "On the way from it to the result it has to be cut off"
+    elif missing or bool((a == 0).all()):
         shown, says = wrong, f"no gradient reaches `{place}`"
         end = f"`{place}` would never learn. Something on the way from it to the result cuts it off"
     elif lost.any():
@@ -172,7 +179,7 @@ def _describe(
     flat = int(gap.argmax())
     index = [int(i) for i in np.unravel_index(flat, gap.shape)]
     spot = f"at [{', '.join(map(str, index))}] it" if index else "it"
-    left, right = (f"{t.flatten()[flat]:.5g}" for t in (a, b))
+    left, right = (short(t.flatten()[flat]) for t in (a, b))
     yours = "nothing" if missing else left
     rows = ((f"gradient of {place}{index or ''}", yours, right),)
     return Difference("gradient", f"{says}; {spot} is {yours} and should be {right}. {end}", rows)

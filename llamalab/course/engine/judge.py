@@ -15,7 +15,7 @@ from llamalab.course.engine import attempts, errors, source, standalone, words
 from llamalab.course.engine.calls import Outcome, outcomes, probes_of, silence
 from llamalab.course.engine.card import Result
 from llamalab.course.engine.difference import Difference, difference
-from llamalab.course.engine.gradients import gradient_difference
+from llamalab.course.engine.gradients import TOO_MUCH, gradient_difference
 from llamalab.course.engine.recognise import recognise
 from llamalab.course.engine.task import Task
 
@@ -162,7 +162,8 @@ def _gradient_failure(task: Task, function: Callable) -> Result | None:
             if unlike is None:
                 continue
             found, says = unlike, words.sentence(unlike)
-            says += errors.cut_words(function) if found.kind == "gradient" else ""
+            if found.kind == "gradient" and TOO_MUCH not in found.says:
+                says += errors.cut_words(function)
         known = recognise(task, got, want, gradients=True)
         kind = found.kind if found.kind in words.HEADS else "value"
         return words.fail(task, kind, says, probe=probe, rows=found.rows, known=known)

@@ -106,3 +106,8 @@ def test_a_float_for_an_int_is_a_type():
     assert difference(11008.0, 11008).kind == "type"
     assert difference(np.int64(3), 3) is None and difference(3, 3.0) is None
     assert difference([1, 2.0], [1, 2]).kind == "type"
+
+
+def test_a_negative_zero_is_shown_as_0():
+    assert difference(torch.tensor(1.0), torch.tensor(-0.0)).rows == (("value", "1", "0"),)
+    assert difference(-1.0, -0.0).rows == (("the answer", "-1", "0"),)

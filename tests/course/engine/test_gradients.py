@@ -263,3 +263,16 @@ def test_none_counts_as_zeros_and_what_the_reference_loses_is_not_asked():
     assert gradient_difference(Gradients({"x": torch.ones(3)}), lost) is None
     assert "nan" in gradient_difference(lost, Gradients({"x": torch.ones(3)})).says
     assert pull_back(x * 2, {"x": x}, 3).of["x"].equal(pull_back(x + x, {"x": x}, 3).of["x"])
+
+
+def test_a_gradient_that_should_not_be_is_called_that_and_the_right_cut_is_not_pointed_at():
+    code = (
+        "def ppo_loss(logp_new, logp_old, advantages, mask, clip):\n"
+        "    rho = (logp_new - logp_old.detach()).exp()\n"
+        "    gain = torch.min(rho * advantages, rho.clamp(1 - clip, 1 + clip) * advantages)\n"
+        "    return -(gain * mask).sum() / mask.sum()"
+    )
+    result = find("ppo_loss").check(cell(HEAD + code)["ppo_loss"])
+    assert (result.kind, result.named) == ("gradient", "advantages_learn")
+    assert "A gradient reaches `advantages`, and none should" in result.text
+    assert "Look at" not in result.text

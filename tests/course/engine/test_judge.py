@@ -243,3 +243,8 @@ def test_a_value_of_a_factory_is_told_in_its_own_words():
     result = EXERCISE.check(cell(code + "    return blend\nblend = make(1)")["blend"])
     assert result.kind == "leans" and "made inside another function" in result.text
     assert "`k`" in result.text and "of this notebook" not in result.text
+
+
+def test_of_right_values_nothing_is_said():
+    result = check("y = x.softmax(-1) * weight\n    x.zero_()\n    return y")
+    assert (result.kind, result.named) == ("changed", None), result.text

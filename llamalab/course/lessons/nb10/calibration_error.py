@@ -124,8 +124,9 @@ def gaps_make_up_for_each_other(chosen, rejected, bins):
 
 
 @wrong(
-    "You compared one mean with one mean, over all pairs. Too sure here and not sure enough there "
-    "cancel: that is what bins are for."
+    "You compared one mean with one mean, over all pairs, or summed the bins' gaps with their "
+    "signs and took the size at the end, which comes to the same. Too sure here and not sure "
+    "enough there cancel: that is what bins are for. Take the size in each."
 )
 def one_bin(chosen, rejected, bins):
     sure, right = _sure_and_right(chosen, rejected)

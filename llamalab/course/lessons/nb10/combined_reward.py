@@ -170,13 +170,22 @@ def infinite_at_the_ends(safety, helpfulness, is_safety_prompt):
     return torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness).logit()
 
 
-@wrong(
+ONE_END = (
     "You guarded one end only. At 0 the logit is -inf, at 1 it is +inf, and scores reach both in "
     "float32. Keep the score 1e-6 away from either."
 )
+
+
+@wrong(ONE_END)
 def guards_one_end(safety, helpfulness, is_safety_prompt):
     score = torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness)
     return (score / (1 - score + 1e-6)).log()
+
+
+@wrong(ONE_END)
+def guards_the_0_alone(safety, helpfulness, is_safety_prompt):
+    score = torch.where(is_safety_prompt | (safety < 0.15), safety, helpfulness)
+    return score.clamp(min=1e-6).logit()
 
 
 @wrong(
@@ -233,6 +242,25 @@ def writes_into_helpfulness(safety, helpfulness, is_safety_prompt):
     decides = is_safety_prompt | (safety < 0.15)
     helpfulness[decides] = safety[decides]
     return _logit(helpfulness)
+
+
+@wrong(
+    "Without the tag you took the smaller of the two scores. A helpful answer that is safe enough "
+    "is then still marked down for being only safe enough. From 0.15 on helpfulness decides, alone."
+)
+def the_smaller_without_the_tag(safety, helpfulness, is_safety_prompt):
+    smaller = torch.minimum(safety, helpfulness)
+    return _logit(torch.where(is_safety_prompt, safety, smaller))
+
+
+@wrong(
+    "You wrote into `safety`, and whoever reads it afterwards finds helpfulness there. "
+    "`torch.where` builds a new tensor."
+)
+def writes_into_safety(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    safety[~decides] = helpfulness[~decides]
+    return _logit(safety)
 
 
 EXERCISE = Exercise(

@@ -19,7 +19,8 @@ def _label_ceiling_reference(gap):
 
 
 def _label_ceiling_probes():
-    """Gaps of both signs, uneven ones, close ones, a single one, all of one sign, far ones."""
+    """Gaps of both signs, uneven ones, close ones, a single one, all of one sign, far ones, and
+    ties."""
     g = seeded(102)
     return [
         (torch.randn(7, generator=g),),
@@ -28,6 +29,7 @@ def _label_ceiling_probes():
         (torch.tensor([-1.3]),),
         (-torch.rand(6, generator=g) - 0.1,),
         (torch.tensor([300.0, -0.4, -200.0, 1.1]),),
+        (torch.tensor([0.0, 1.7, 0.0, -0.6, 0.0, 2.4]),),
     ]
 
 
@@ -47,12 +49,20 @@ def how_often_they_are_wrong(gap):
     return torch.sigmoid(-gap.abs()).mean()
 
 
-@wrong(
+ALWAYS_RIGHT = (
     "1 for everybody: the truth is known, so the truth is met. But it is the LABELS that accuracy "
     "is counted on, and those go against the truth now and then."
 )
+
+
+@wrong(ALWAYS_RIGHT)
 def always_right(gap):
     return torch.ones(())
+
+
+@wrong(ALWAYS_RIGHT)
+def always_right_but_for_ties(gap):
+    return (gap != 0).float().mean()
 
 
 OF_THE_MEAN = (
@@ -92,12 +102,20 @@ def geometric_mean(gap):
     return torch.nn.functional.logsigmoid(gap.abs()).mean().exp()
 
 
-@wrong(
+FIRST_BETTER = (
     "You counted the pairs whose first answer is the better one. How often a label says so, and "
     "not only whether it should, is what the ceiling is made of."
 )
+
+
+@wrong(FIRST_BETTER)
 def share_of_the_first_better(gap):
     return (gap > 0).float().mean()
+
+
+@wrong(FIRST_BETTER)
+def share_of_the_first_at_least_as_good(gap):
+    return (gap >= 0).float().mean()
 
 
 @wrong(
@@ -167,6 +185,22 @@ def one_number_a_pair(gap):
 @wrong(OF_THE_MEAN)
 def sigmoid_of_the_size_of_the_mean(gap):
     return torch.sigmoid(gap.mean().abs())
+
+
+@wrong(
+    "You left out the pairs with a gap of 0. Neither answer is better there, but they are labelled "
+    "all the same, and whoever guesses is right half of the time: each counts, with a half."
+)
+def leaves_out_the_ties(gap):
+    return torch.sigmoid(gap[gap != 0].abs()).mean()
+
+
+@wrong(
+    "A gap of 0 counts as a label that is missed. Neither answer is better there, and still one of "
+    "them was preferred: whichever you name, half of the labels agree."
+)
+def ties_are_missed(gap):
+    return (torch.sigmoid(gap.abs()) * (gap != 0)).mean()
 
 
 EXERCISE = Exercise(

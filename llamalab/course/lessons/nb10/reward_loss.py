@@ -158,8 +158,8 @@ def only_the_sigmoid(chosen, rejected, margin):
 
 UNSTABLE = (
     "Right where scores are close. For a pair 160 apart in the wrong order sigma is 0 in float32 "
-    "and its logarithm -inf; one such pair ruins the batch. `F.logsigmoid` never leaves the "
-    "logarithms."
+    "and its logarithm -inf; ln(1 + e^-gap), written out, fails there too, since e^160 is inf. One "
+    "such pair ruins the batch. `F.logsigmoid` never leaves the logarithms."
 )
 
 
@@ -306,6 +306,15 @@ def forgets_the_minus_and_the_stable_logarithm(chosen, rejected, margin):
 @wrong(SUMMED)
 def never_divides_without_the_stable_logarithm(chosen, rejected, margin):
     return -torch.log(torch.sigmoid(chosen - rejected - margin)).sum()
+
+
+@wrong(
+    "You averaged the margins: every pair has to win by the same now. A pair that people found "
+    "significantly different is asked for less, one they were unsure of for more. Each pair has "
+    "its own margin."
+)
+def one_margin_for_all(chosen, rejected, margin):
+    return _loss(chosen - rejected - torch.as_tensor(margin).mean())
 
 
 EXERCISE = Exercise(

@@ -308,6 +308,43 @@ def masks_the_values_alone(rewards, values, gamma, lam, mask):
     return _both(found, values, mask)
 
 
+@wrong(PADDING)
+def next_value_from_the_padding(rewards, values, gamma, lam, mask):
+    following = torch.cat((values[:, 1:], torch.zeros_like(values[:, :1])), 1)
+    surprise = (rewards + gamma * following - values) * mask
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r)
+    return _both(found, values, mask)
+
+
+@wrong(
+    "The advantages are right. In the padding your returns keep the values that were read there: "
+    "0 is asked for, since no token stands there whose value could be learned."
+)
+def returns_keep_the_padding(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values, gamma, lam, mask) * mask
+    return found, found + values
+
+
+FIRST_LEFT_OUT = (
+    "The first token has no advantage: your loop ends before column 0. "
+    "`range(T - 1, 0, -1)` leaves out its end; `reversed(range(T))` goes down to 0."
+)
+
+
+@wrong(FIRST_LEFT_OUT)
+def leaves_out_the_first(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values, gamma, lam, mask)
+    found[:, 0] = 0
+    return _both(found, values, mask)
+
+
+@wrong(FIRST_LEFT_OUT)
+def leaves_out_the_first_return_too(rewards, values, gamma, lam, mask):
+    found, returns = _both(_gae(rewards, values, gamma, lam, mask), values, mask)
+    found[:, 0] = returns[:, 0] = 0
+    return found, returns
+
+
 EXERCISE = Exercise(
     name="gae",
     title="Advantages by GAE",

@@ -286,6 +286,16 @@ def gives_a_number(logp_new, logp_old, advantages, mask, clip):
     return -_mean(_gain(rho, A, clip), mask).item()
 
 
+@wrong(
+    "The value is right, and the gradient goes the wrong way: the ratio is cut off (`no_grad`, "
+    "`detach`, `.data`), and the advantages are not. It is logp_new that learns, through the "
+    "ratio, and nothing else."
+)
+def only_the_advantages_learn(logp_new, logp_old, advantages, mask, clip):
+    rho = (logp_new - logp_old).detach().exp()
+    return -_mean(_gain(rho, advantages, clip), mask)
+
+
 EXERCISE = Exercise(
     name="ppo_loss",
     title="PPO's loss",

@@ -244,6 +244,26 @@ def ignores_the_mask(score, logp, ref_logp, mask, beta):
     return rewards
 
 
+EVERYBODYS_END = (
+    "`x[:, last]` takes ALL rows at each of those places: every answer is paid its score again "
+    "wherever another answer ends. One place in each row is `x[torch.arange(B), last]`."
+)
+
+
+@wrong(EVERYBODYS_END)
+def score_at_everybodys_end(score, logp, ref_logp, mask, beta):
+    rewards = -beta * (logp - ref_logp) * mask
+    rewards[:, mask.sum(1) - 1] += score[:, None]
+    return rewards
+
+
+@wrong(EVERYBODYS_END)
+def score_at_everybodys_end_masked(score, logp, ref_logp, mask, beta):
+    rewards = -beta * (logp - ref_logp)
+    rewards[:, mask.sum(1) - 1] += score[:, None]
+    return rewards * mask
+
+
 EXERCISE = Exercise(
     name="token_rewards",
     title="What each token is paid",

@@ -23,7 +23,7 @@ def _whiten_reference(x, mask):
 
 def _whiten_probes():
     """Uneven rows, a mean far from 0, a deviation far from 1, few tokens (where n - 1 shows),
-    large numbers in the padding, equal numbers, one token."""
+    large numbers in the padding, equal numbers, one token, numbers so close that 1e-8 shows."""
     g = seeded(113)
 
     def given(mask, centre, spread):
@@ -37,6 +37,7 @@ def _whiten_probes():
         given(lengths(4, 4, places=4), 2.0, 1.5),
         given(lengths(3, 2, places=4), 0.75, 0.0),
         given(lengths(1, places=1), 4.0, 1.0),
+        given(lengths(5, 3, places=5), 0.0, 3e-4),
     ]
 
 
@@ -219,6 +220,39 @@ def zeros_in_torchs_deviation(x, mask):
 def leaves_the_padding_and_divides_by_one_less(x, mask):
     kept = x[mask]
     return (x - kept.mean()) / (kept.std() + 1e-8)
+
+
+@wrong(
+    "Your 1e-8 stands behind the root, at the deviation. It belongs to the variance, before it: "
+    "there it begins to hold back at a deviation of 1e-4, and yours only at one of 1e-8."
+)
+def adds_behind_the_root(x, mask):
+    return (x - _mean(x, mask)) / (_variance(x, mask).sqrt() + 1e-8) * mask
+
+
+@wrong(
+    "Two things: you divided by n - 1, as `var()` and `std()` do unless told; and 1e-8 belongs to "
+    "the variance, before the root."
+)
+def divides_by_one_less_and_adds_behind_the_root(x, mask):
+    kept = x[mask]
+    return (x - kept.mean()) / (kept.std() + 1e-8) * mask
+
+
+LARGER = (
+    "You added more than 1e-8 to the variance. It is there for numbers that are all equal; the "
+    "larger it is, the more it holds back those that are merely close."
+)
+
+
+@wrong(LARGER)
+def adds_1e_5(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-5) * mask
+
+
+@wrong(LARGER)
+def adds_1e_6(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-6) * mask
 
 
 EXERCISE = Exercise(

@@ -40,16 +40,18 @@ def _factor(width, g):
 
 def _probes():
     """Different sizes; one row; numbers beyond the grid on both sides; steps that differ from row
-    to row; a diagonal U."""
+    to row; a diagonal U; steps so large that numbers within the grid are beyond 8."""
     g = seeded(125)
     steps = torch.tensor([[0.3], [0.5], [0.2], [0.25], [0.4]])
     large = torch.randn(3, 7, generator=g) * 3
+    wide = torch.tensor([[3.0], [4.0], [5.0]])
     return [
         (torch.randn(5, 8, generator=g), _factor(8, g), steps),
         (torch.randn(1, 12, generator=g), _factor(12, g), torch.tensor([[0.3]])),
         (large, _factor(7, g), torch.tensor([[0.3], [0.45], [0.6]])),
         (torch.randn(4, 5, generator=g), torch.diag(torch.tensor([0.5, 2.0, 1.0, 3.0, 0.2])),
          torch.tensor([[0.4], [0.3], [0.35], [0.2]])),
+        (torch.randn(3, 6, generator=g) * 9, _factor(6, g), wide),
     ]  # fmt: skip
 
 
@@ -157,6 +159,32 @@ def without_the_clamp(weight, U, step):
     return _walk(weight, U, step, _right(U), low=-1e9, high=1e9)
 
 
+@wrong(
+    "You clamped AFTER the step was multiplied in: between -8 and 7 lie your weights then, and "
+    "not the codes. With a step of 0.3 a code of 20 would pass. Round, clamp, then times the step."
+)
+def clamps_after_the_step(weight, U, step):
+    w, rounded = weight.clone(), torch.empty_like(weight)
+    for i in range(weight.shape[1]):
+        value = ((w[:, i : i + 1] / step).round() * step).clamp(-8, 7)
+        rounded[:, i : i + 1] = value
+        w[:, i + 1 :] -= (w[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(
+    "You clamped BEFORE dividing by the step: between -8 and 7 lie the weights then, and not the "
+    "codes. Divide, round, clamp, then times the step."
+)
+def clamps_before_the_step(weight, U, step):
+    w, rounded = weight.clone(), torch.empty_like(weight)
+    for i in range(weight.shape[1]):
+        value = (w[:, i : i + 1].clamp(-8, 7) / step).round() * step
+        rounded[:, i : i + 1] = value
+        w[:, i + 1 :] -= (w[:, i : i + 1] - value) / U[i, i] * U[i, i + 1 :]
+    return rounded
+
+
 @wrong("You end at -7. There are 16 codes, -8 to 7; the one on the lower side is yours to use.")
 def from_minus_7(weight, U, step):
     return _walk(weight, U, step, _right(U), low=-7)
@@ -239,6 +267,38 @@ def in_place(weight, U, step):
         error = (weight[:, i : i + 1] - rounded[:, i : i + 1]) / U[i, i]
         weight[:, i + 1 :] -= error * U[i, i + 1 :]
     return rounded
+
+
+LAST_COLUMN = (
+    "The last column is not rounded: your loop ends before it. It has nobody left to pass its "
+    "error on to, but it has to be stored like the others."
+)
+
+
+@wrong(LAST_COLUMN)
+def leaves_the_last_column(weight, U, step):
+    rounded, w = _walk(weight, U, step, _right(U)), returns_what_moved(weight, U, step)
+    return torch.cat((rounded[:, :-1], w[:, -1:]), 1)
+
+
+@wrong(LAST_COLUMN)
+def leaves_the_last_column_at_0(weight, U, step):
+    rounded = _walk(weight, U, step, _right(U))
+    rounded[:, -1] = 0
+    return rounded
+
+
+@wrong(
+    "The right numbers, written over the weights that you were given: whoever called still wants "
+    "to compare with them. Work on a clone."
+)
+def rounds_in_place(weight, U, step):
+    for i in range(weight.shape[1]):
+        value = (weight[:, i : i + 1] / step).round().clamp(-8, 7) * step
+        error = (weight[:, i : i + 1] - value) / U[i, i]
+        weight[:, i : i + 1] = value
+        weight[:, i + 1 :] -= error * U[i, i + 1 :]
+    return weight
 
 
 EXERCISE = Exercise(

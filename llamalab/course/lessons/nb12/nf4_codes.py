@@ -25,8 +25,8 @@ def _reference(x, levels):
 
 
 def _probes():
-    """NF4's levels; other levels, uneven ones, with numbers exactly halfway; a block of zeros;
-    blocks of different sizes and widths; numbers on one side."""
+    """NF4's levels; other levels, uneven ones, with numbers exactly halfway; a block of zeros, with
+    NF4's levels and with others; blocks of different sizes and widths; numbers on one side."""
     g = seeded(123)
     sizes = torch.randn(4, 64, generator=g) * torch.tensor([0.02, 1.0, 30.0, 4.0])[:, None]
     sizes[1, 5] = -9.0
@@ -40,6 +40,7 @@ def _probes():
         (zeros, nf4_levels()),
         (one_side, nf4_levels()),
         (torch.randn(3, 20, generator=g), few),
+        (torch.cat((torch.zeros(1, 20), torch.randn(1, 20, generator=g))), few),
     ]
 
 
@@ -189,6 +190,24 @@ def scales_in_place(x, levels):
     absmax = x.abs().amax(-1)
     x.div_(torch.where(absmax > 0, absmax, 1.0)[:, None])
     return absmax, _nearest(x, levels)
+
+
+@wrong(
+    "A block of zeros gets code 7 with you. That is where NF4 has its 0; in another table the "
+    "level 0 has another number. Look it up in the levels, as for every other number."
+)
+def zeros_get_code_7(x, levels):
+    absmax, unit = _unit(x)
+    return absmax, _nearest(unit, levels).masked_fill(absmax[:, None] == 0, 7)
+
+
+@wrong(
+    "A block of zeros gets code 0 with you, and code 0 is the lowest level, -1. Its numbers are "
+    "nearest to the level 0, wherever that stands in the table."
+)
+def zeros_get_code_0(x, levels):
+    absmax, unit = _unit(x)
+    return absmax, _nearest(unit, levels).masked_fill(absmax[:, None] == 0, 0)
 
 
 EXERCISE = Exercise(

@@ -221,6 +221,26 @@ def scales_in_place(x):
     return d[:, 0].half(), _packed(x.clamp(0, 15).to(torch.uint8))
 
 
+@wrong(
+    "Of two equal magnitudes you took the positive one. ggml takes the first, whatever its sign: "
+    "here it decides the sign of the whole scale."
+)
+def the_positive_of_equals(x):
+    top, low = x.amax(-1, keepdim=True), x.amin(-1, keepdim=True)
+    d = torch.where(top >= -low, top, low) / -8
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
+@wrong(
+    "Of two equal magnitudes you took the negative one. ggml takes the first, whatever its sign: "
+    "here it decides the sign of the whole scale."
+)
+def the_negative_of_equals(x):
+    top, low = x.amax(-1, keepdim=True), x.amin(-1, keepdim=True)
+    d = torch.where(top > -low, top, low) / -8
+    return d[:, 0].half(), _packed(_quantized(x, d))
+
+
 EXERCISE = Exercise(
     name="q4_block",
     title="A block of Q4_0, packed",

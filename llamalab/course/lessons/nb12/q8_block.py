@@ -25,7 +25,8 @@ def _reference(x):
 
 def _probes():
     """Ties on both sides of zero, a block of zeros, extremes of both signs, blocks of different
-    sizes, one block alone, numbers that float16 has too few digits for."""
+    sizes, one block alone, numbers that float16 has too few digits for, numbers that are halves
+    or a last digit less, the largest below a half, a block whose scale float16 rounds to 0."""
     g = seeded(121)
     ties = torch.randint(-253, 254, (3, 32), generator=g) / 2
     ties[:, 4] = 127.0  # the step is exactly 1
@@ -34,7 +35,21 @@ def _probes():
     sizes[3, 1] = 20.0
     zeros = torch.cat((torch.zeros(1, 32), torch.randn(2, 32, generator=g)))
     below = -torch.rand(2, 32, generator=g) - 1
-    return [(sizes,), (ties,), (zeros,), (torch.randn(1, 32, generator=g),), (below,)]
+    one = torch.randn(1, 32, generator=g)
+    under = torch.zeros(1, 32)
+    under[0, :3] = torch.tensor([127.0, 0.49999997, -0.49999997])
+    tiny = torch.randn(2, 32, generator=g) * 1e-7
+    return [(sizes,), (ties,), (zeros,), (one,), (below,), (_halves(g),), (under,), (tiny,)]
+
+
+def _halves(g):
+    """Blocks of 0.5, 4.5, 8.5, … steps: only where x / d or x (1/d) is rounded to less than that
+    do the two have different codes."""
+    steps = torch.rand(8, 1, generator=g) + 0.5
+    exact = torch.cat((torch.tensor([127.0]), torch.arange(31) * 4 + 0.5))
+    x = exact * steps
+    d = x[:, :1] / 127
+    return torch.where((x / d > exact) | (x * (1 / d) > exact), 0.0, x)
 
 
 def _codes(y):
@@ -53,28 +68,37 @@ def _steps(x, most=127):
     return x.abs().amax(-1, keepdim=True) / most
 
 
-@wrong(
+HALVES_TO_THE_EVEN = (
     "torch.round takes halves to the nearest EVEN number: 2.5 becomes 2. ggml rounds as C's "
     "roundf, away from zero: 3. Random weights never show it, and the bytes are not ggml's."
 )
+
+
+@wrong(HALVES_TO_THE_EVEN)
 def halves_to_the_even(x):
     d = _steps(x)
     return d[:, 0].half(), (x * torch.where(d > 0, 1 / d, 0.0)).round().to(torch.int8)
 
 
-@wrong(
+CUT_OFF = (
     "You cut the fraction off, so every number moves towards zero. Rounding errs by half a step at "
     "most, this by a whole one."
 )
+
+
+@wrong(CUT_OFF)
 def cuts_the_fraction(x):
     d = _steps(x)
     return d[:, 0].half(), (x * torch.where(d > 0, 1 / d, 0.0)).to(torch.int8)
 
 
-@wrong(
+UPWARDS = (
     "floor(y + 0.5) takes every half upwards: -2.5 becomes -2. Away from zero it is -3, so the "
     "sign has to be put aside first."
 )
+
+
+@wrong(UPWARDS)
 def halves_upwards(x):
     d = _steps(x)
     y = x * torch.where(d > 0, 1 / d, 0.0)
@@ -106,10 +130,13 @@ def signed_scale(x):
     return _block(x, x.gather(-1, place) / 127)
 
 
-@wrong(
+ROUNDED = (
     "You divided by the scale AFTER it was rounded to float16. ggml takes 1/d in float32 first; "
     "the codes at the edges differ."
 )
+
+
+@wrong(ROUNDED)
 def divides_by_the_rounded(x):
     d = _steps(x)
     rounded = d.half().float()
@@ -185,6 +212,98 @@ def scales_in_place(x):
     d = _steps(x)
     x.mul_(torch.where(d > 0, 1 / d, 0.0))
     return d[:, 0].half(), _codes(x)
+
+
+@wrong(
+    "You added a half and cut off. The addition rounds too: 0.49999997 + 0.5 is 1.0, so a number "
+    "below a half goes up. Compare what was cut off with a half, and add nothing to it."
+)
+def adds_a_half(x):
+    d = _steps(x)
+    y = x * torch.where(d > 0, 1 / d, 0.0)
+    return d[:, 0].half(), (y.sign() * (y.abs() + 0.5).floor()).to(torch.int8)
+
+
+DIVIDED = (
+    "You divided by d. ggml multiplies by 1/d, which has been rounded: where a number lies on a "
+    "half the two have different last digits, and its code is another. Take the reciprocal first."
+)
+
+
+@wrong(DIVIDED)
+def divides(x):
+    d = _steps(x)
+    return d[:, 0].half(), _codes(x / torch.where(d > 0, d, 1.0))
+
+
+@wrong(DIVIDED)
+def divides_and_adds_a_half(x):
+    d = _steps(x)
+    y = x / torch.where(d > 0, d, 1.0)
+    return d[:, 0].half(), (y.sign() * (y.abs() + 0.5).floor()).to(torch.int8)
+
+
+CLAMPED = (
+    "You kept d above 1e-8, so that nothing is divided by 0. A block of tiny numbers gets codes "
+    "for another scale than its own. Only where d IS 0 does 1/d need a case: there it is 0."
+)
+
+
+@wrong(CLAMPED)
+def keeps_the_scale_above_1e_8(x):
+    d = _steps(x)
+    return d[:, 0].half(), _codes(x * (1 / d.clamp(min=1e-8)))
+
+
+@wrong(CLAMPED)
+def divides_by_more_than_1e_8(x):
+    d = _steps(x)
+    return d[:, 0].half(), _codes(x / d.clamp(min=1e-8))
+
+
+@wrong(CLAMPED)
+def keeps_the_scale_above_1e_8_and_adds_a_half(x):
+    d = _steps(x)
+    y = x * (1 / d.clamp(min=1e-8))
+    return d[:, 0].half(), (y.sign() * (y.abs() + 0.5).floor()).to(torch.int8)
+
+
+@wrong(HALVES_TO_THE_EVEN)
+def halves_to_the_even_above_1e_8(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x / d.clamp(min=1e-8)).round().to(torch.int8)
+
+
+@wrong(CUT_OFF)
+def cuts_the_fraction_above_1e_8(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x / d.clamp(min=1e-8)).to(torch.int8)
+
+
+@wrong(UPWARDS)
+def halves_upwards_above_1e_8(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x / d.clamp(min=1e-8) + 0.5).floor().to(torch.int8)
+
+
+@wrong(UPWARDS)
+def halves_upwards_and_divides(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x / torch.where(d > 0, d, 1.0) + 0.5).floor().to(torch.int8)
+
+
+@wrong(CUT_OFF)
+def cuts_the_fraction_and_divides(x):
+    d = _steps(x)
+    return d[:, 0].half(), (x / torch.where(d > 0, d, 1.0)).to(torch.int8)
+
+
+@wrong(ROUNDED)
+def divides_by_the_rounded_and_adds_a_half(x):
+    d = _steps(x)
+    rounded = d.half().float()
+    y = x * torch.where(rounded > 0, 1 / rounded, 0.0)
+    return d[:, 0].half(), (y.sign() * (y.abs() + 0.5).floor()).to(torch.int8)
 
 
 EXERCISE = Exercise(
