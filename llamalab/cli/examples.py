@@ -106,8 +106,8 @@ def sampled_pairs(model, tokenizer, number: int, question: str | None, seed: int
         for start in range(0, number, AT_ONCE):
             some = asked[start : start + AT_ONCE]
             told = two_answers(model, tokenizer, some, generator=generator)
-            for side, found in zip(sides, told):
-                side.extend(found)
+            for side, part in zip(sides, told):
+                side.extend(part)
                 bar.update(len(some))
     said = {name: compare(*sides, name, seed=seed)[0] for name in ("helpfulness", "safety")}
     found = []
