@@ -274,10 +274,10 @@ def frontier() -> dict:
     reward = chain.ppo_start(chain.DATA).reward
     chat_model, tokenizer = load("chat")
     asked = held_out(96)
+    unkind = torch.tensor([prompt.unkind for prompt in asked])
     worths, rewards_ = [], []
     for round_ in range(max(BEST_OF)):
         drawn = draw(chat_model, tokenizer, asked, 500 + round_)
-        unkind = torch.tensor([prompt.unkind for prompt in asked])
         rewards_.append(reward(drawn, unkind)[0])
         worths.append(judged(tokenizer, asked, drawn))
     paid, found = torch.stack(rewards_), torch.tensor(worths)  # (64, prompts)
@@ -319,7 +319,7 @@ def ten() -> dict:
     asked, result = held_out(10), {}
     for name in ("tales", "chat", "rlhf", "dpo"):
         model, tokenizer = load(name)
-        found = told(model, tokenizer, asked, temperature=TEMPERATURE)
+        found = told(model, tokenizer, asked)
         result[name] = [a.text for a in found]
     return {"prompts": [prompt.text for prompt in asked], "answers": result}
 

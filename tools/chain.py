@@ -116,10 +116,10 @@ def pairs(data: Path) -> None:
 
 
 def read_pairs(
-    data: Path, tokenizer: BPETokenizer
+    data: Path, tokenizer: BPETokenizer, stop: int | None = None
 ) -> tuple[list[Prompt], list[Answer], list[Answer]]:
     """Prompts, first answers, second answers, as `pairs` wrote them."""
-    return read_comparisons(data / "comparisons.npz", tokenizer)
+    return read_comparisons(data / "comparisons.npz", tokenizer, stop=stop)
 
 
 def reward_model(data: Path, question: str, *, seed: int = 0, margins: str = MARGINS):
@@ -242,11 +242,10 @@ def dpo_run(
     """Policy, and an iterator of records that trains it on the pairs of both questions."""
     model, tokenizer = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
     reference, _ = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
-    asked, first, second = read_pairs(data, tokenizer)
+    asked, first, second = read_pairs(data, tokenizer, stop=DPO_PAIRS)
     told = []
-    some = slice(DPO_PAIRS)
-    helpful, _ = compare(first[some], second[some], "helpfulness", seed=seed)
-    safe, _ = compare(first[some], second[some], "safety", seed=seed)
+    helpful, _ = compare(first, second, "helpfulness", seed=seed)
+    safe, _ = compare(first, second, "safety", seed=seed)
     for prompt, h, s in zip(asked, helpful, safe):
         pair = s if prompt.unkind else h
         told.append((pair, len(prompt_ids(tokenizer, prompt))))
