@@ -39,6 +39,7 @@ from llamalab.alignment.fit import fit
 from llamalab.alignment.ppo_step import PPOConfig, start, warm_up
 from llamalab.alignment.reward import Reward, Scorer, zero_at
 from llamalab.alignment.reward_model import (
+    Pair,
     pair_batches,
     pair_loss,
     score_all,
@@ -127,6 +128,16 @@ def reward_model(data: Path, question: str, *, seed: int = 0, margins: str = MAR
     model, tokenizer = llamalab.load(data / "checkpoints" / "chat", dtype=torch.float32)
     asked, first, second = read_pairs(data, tokenizer)
     told, _ = compare(first[:PAIRS], second[:PAIRS], question, seed=seed)
+    scorer, losses = learn(model, told, question, seed=seed, margins=margins)
+    some = first[:256] + second[:256]
+    given = score_all(scorer, [answer.ids for answer in some])
+    good = torch.tensor([answer.worth.safety > 0.5 for answer in some])
+    offset = zero_at(given, good if question == "safety" else None)
+    return scorer, offset, losses
+
+
+def learn(model, told: list[Pair], name: str, *, seed: int = 0, margins: str = MARGINS):
+    """One epoch over the pairs: a reward model that begins as `model`, and the losses."""
     scorer = with_scalar_head(model, generator=torch.Generator().manual_seed(seed))
     config = TrainConfig(
         steps=-(-len(told) // REWARD_BATCH), lr=REWARD_RATE, warmup_steps=5, matmul=WAY
@@ -136,14 +147,8 @@ def reward_model(data: Path, question: str, *, seed: int = 0, margins: str = MAR
     for record in fit(scorer, batches, pair_loss(margins), config):
         losses.append(record.loss)
         if record.step % 10 == 0:
-            print(
-                f"{question} {record.step}/{config.steps} {np.mean(losses[-10:]):.4f}", flush=True
-            )
-    some = first[:256] + second[:256]
-    given = score_all(scorer, [answer.ids for answer in some])
-    good = torch.tensor([answer.worth.safety > 0.5 for answer in some])
-    offset = zero_at(given, good if question == "safety" else None)
-    return scorer, offset, losses
+            print(f"{name} {record.step}/{config.steps} {np.mean(losses[-10:]):.4f}", flush=True)
+    return scorer, losses
 
 
 def rewards(data: Path) -> None:

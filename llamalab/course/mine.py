@@ -3,6 +3,8 @@
 mine.parts()     the functions of a model: theirs where they are kept, ours elsewhere
 mine.compare()   their model beside ours: the first step in which they part
 mine.progress()  which exercises are solved, and which of them are a part of the model
+mine.whole()     the whole model: its parts, its loss, what it says, and what the course took
+mine.certificate(name)  the same on a page to print, my_llama/certificate.html
 
 Parts of the model become the answers to rms_norm (or rms_norm_half, which is preferred), rope,
 attention and swiglu. All others are kept and can be loaded, but no model is made of them.
@@ -141,3 +143,20 @@ def progress(notebook: str | None = None) -> Progress:
         if notebook in (None, number)
     )
     return Progress(rows)
+
+
+def whole():
+    """The learner's model as it stands, measured in a few seconds with the shipped weights: whose
+    its parts are, its loss on tales that it has not seen, an answer, and what the course took.
+    ValueError for a kept file that no longer works."""
+    from llamalab.course.whole import whole
+
+    return whole()
+
+
+def certificate(name: str = "", *, path=None):
+    """Write a page to print, `my_llama/certificate.html` if no other path is given; returns where.
+    Errors as `whole`; OSError if it cannot be written."""
+    from llamalab.course.whole import certificate
+
+    return certificate(name, path=path)
