@@ -3,9 +3,10 @@
     python benchmarks/quantization.py                    all, into data/golden/quantization12.json
     python benchmarks/quantization.py quality | speed    one part; the other stays as it is
 
-quality: held-out tales. Perplexity, with rows of 256 tokens; KL to the original, in nats a token;
-how often the likeliest token is the same; how many tokens of a greedy tale are the same before the
-first that differs; the judge's score of the greedy tales. GPTQ and AWQ read training tales.
+quality: held-out tales, each read alone from its BOS, as in training. Perplexity; KL to the
+original, in nats a token; how often the likeliest token is the same; how many tokens of a greedy
+tale are the same before the first that differs; the judge's score of the greedy tales. GPTQ and AWQ
+read the first 128 tokens of training tales.
 speed: the shipped shape, and a wide one whose weights no longer fit in a cache, with random
 weights. A prompt of 128 tokens, and single tokens behind it, by the model and its KV cache (without
 the FusedDecoder, which only plain float32 has), all in turns, the best of several, in seconds of
@@ -42,7 +43,8 @@ FILE = ROOT / "data" / "golden" / "quantization12.json"
 LADDER = ["q8_0", "int8", "q4_1", "q4_0", "nf4", "rtn-4", "awq-4", "gptq-4", "rtn-3",
           "gptq-3"]  # fmt: skip
 SPEED = ["float32", "bfloat16", "int8", "q8_0", "q4_0", "nf4"]
-ROWS, LENGTH = 16, 256
+ROWS, LENGTH = 32, 256
+CALIBRATION = 48, 128  # tales, tokens
 WIDE = LlamaConfig(dim=1024, n_layers=2, n_heads=8, n_kv_heads=2, vocab_size=1024, multiple_of=256,
                    max_seq_len=256)  # fmt: skip
 MEASURE = """
@@ -66,21 +68,31 @@ print(own() - before)
 """
 
 
-def rows_of(tokenizer, name: str, rows: int) -> torch.Tensor:
-    """Tales one after another, in rows of LENGTH + 1 tokens."""
-    ids: list[int] = []
-    for line in (ROOT / "data" / "tales" / name).read_text(encoding="utf-8").splitlines():
-        ids += tokenizer.encode(line, bos=True, eos=True)
-    return torch.tensor(ids[: rows * (LENGTH + 1)]).view(rows, LENGTH + 1)
+def read_tales(tokenizer, name: str) -> list[list[int]]:
+    """All of a file's, each with BOS and EOS."""
+    lines = (ROOT / "data" / "tales" / name).read_text(encoding="utf-8").splitlines()
+    return [tokenizer.encode(line, bos=True, eos=True) for line in lines]
+
+
+def in_rows(tales: list[list[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens (B, T + 1), filled up behind, and which of the T targets are a tale's own."""
+    longest = max(map(len, tales))
+    tokens = torch.tensor([ids + [filler] * (longest - len(ids)) for ids in tales])
+    own = torch.tensor([[place < len(ids) for place in range(1, longest)] for ids in tales])
+    return tokens, own
 
 
 @torch.no_grad()
 def quality() -> list[dict]:
     model, tokenizer = load("tales", dtype=torch.float32)
-    unseen, read = rows_of(tokenizer, "valid.txt", ROWS), rows_of(tokenizer, "train.txt", 24)
+    unseen, own = in_rows(read_tales(tokenizer, "valid.txt")[:ROWS], tokenizer.eos_id)
+    number, long = CALIBRATION
+    read = torch.tensor([
+        ids[:long] for ids in read_tales(tokenizer, "train.txt") if len(ids) > long
+    ][:number])  # fmt: skip
     tales = (ROOT / "data" / "tales" / "valid.txt").read_text(encoding="utf-8").splitlines()
     prompts = [tokenizer.encode(tale.split(". ")[0] + ".", bos=True) for tale in tales[:ROWS]]
-    original = model(unseen[:, :-1]).log_softmax(-1)  # (ROWS, LENGTH, V)
+    original = model(unseen[:, :-1]).log_softmax(-1)[own]  # (N, V)
 
     def texts(which: Llama, **options) -> list[list[int]]:
         room = LENGTH - max(map(len, prompts))
@@ -90,14 +102,13 @@ def quality() -> list[dict]:
     greedy, table = texts(model), []
 
     def measure(name: str, which: Llama, **options) -> None:
-        found = which(unseen[:, :-1], **cached(which, options)).log_softmax(-1)
+        found = which(unseen[:, :-1], **cached(which, options)).log_softmax(-1)[own]
         told = texts(which if name == "int8" else unpacked(which), **options)
         same = [next((i for i, (a, b) in enumerate(zip(x, y)) if a != b), min(len(x), len(y)))
                 for x, y in zip(told, greedy)]  # fmt: skip
         whole = [tokenizer.decode(ids + new) for ids, new in zip(prompts, told)]
-        loss = F.nll_loss(found.flatten(0, 1), unseen[:, 1:].flatten())
-        kl = F.kl_div(found.flatten(0, 1), original.flatten(0, 1), log_target=True,
-                      reduction="batchmean")  # fmt: skip
+        loss = F.nll_loss(found, unseen[:, 1:][own])
+        kl = F.kl_div(found, original, log_target=True, reduction="batchmean")
         table.append({
             "format": name,
             "bits": round(bits_per_weight(which), 3),
@@ -113,7 +124,7 @@ def quality() -> list[dict]:
     measure("float32", model)
     measure("float32, int8 cache", model, kv_cache=Int8KVCache)
     for name in LADDER:
-        text = {"text": read[:, :-1]} if read_format(name)[0] in ("gptq", "awq") else {}
+        text = {"text": read} if read_format(name)[0] in ("gptq", "awq") else {}
         measure(name, quantize_model(model, name, **text))
     return table
 
