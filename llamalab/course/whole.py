@@ -10,13 +10,11 @@ import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from llamalab.accounting import ledger
 from llamalab.accounting.ledger import Ledger
-from llamalab.course.catalogue import catalogue
 from llamalab.course.figures import table
 from llamalab.course.figures.html import Html, join, tag
 from llamalab.course.figures.palette import FAINT, INK, PAPER, RIGHT
@@ -24,7 +22,6 @@ from llamalab.formats import load
 from llamalab.generation.chat import Chat
 from llamalab.model import Llama, Parts
 from llamalab.runtime import paths
-from llamalab.runtime.files import atomic_write
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.losses import shift, summed_loss
 
@@ -32,7 +29,6 @@ READS, TALKS = "tales", "rlhf"  # the checkpoints whose weights are used
 STORIES = 32  # held-out tales that it reads
 ASKED = "Tell me a story about Mia and a red kite in the forest."
 NAMES = {"rms_norm": "RMSNorm", "apply_rope": "RoPE", "attention": "attention", "swiglu": "SwiGLU"}
-FILE = "certificate.html"
 
 
 @dataclass(frozen=True)
@@ -82,11 +78,10 @@ class Whole:
         return table(("", "your model"), self.lines())._repr_html_()
 
 
-def whole() -> Whole:
-    """ValueError for a kept function that no longer works, with the file and the way out."""
-    from llamalab.course import mine
-
-    theirs = mine.parts()
+def measure(
+    theirs: Parts, whose: dict[str, str], rows: tuple[tuple[str, int, int, int, int], ...]
+) -> Whole:
+    """The model made of these functions, with the weights that the course ships."""
     model, tokenizer = load(READS, dtype=torch.float32, parts=theirs)
     assert tokenizer is not None
     loss = _loss(model, tokenizer)
@@ -96,13 +91,7 @@ def whole() -> Whole:
     talker, tokenizer = load(TALKS, dtype=torch.float32, parts=theirs)
     assert tokenizer is not None
     said = "".join(Chat(talker, tokenizer).say(ASKED, temperature=0.0, top_p=None)).strip()
-    by_notebook = {number: mine.progress(number) for number, found in catalogue().items() if found}
-    rows = tuple(
-        (number, sum(row[-1] == "solved" for row in found.rows), len(found.rows), found.points,
-         found.possible)
-        for number, found in by_notebook.items()
-    )  # fmt: skip
-    return Whole(mine.whose(), loss, ours, said, rows, ledger.read())
+    return Whole(whose, loss, ours, said, rows, ledger.read())
 
 
 @torch.inference_mode()
@@ -116,17 +105,6 @@ def _loss(model: Llama, tokenizer: BPETokenizer) -> float:
         total += float(summed_loss(model(inputs), targets))
         count += targets.numel()
     return total / count
-
-
-def certificate(name: str = "", *, path: Path | None = None) -> Path:
-    """Write the page, and return where: `certificate.html` among the learner's answers, or `path`.
-    ValueError as `whole`, OSError if it cannot be written."""
-    target = Path(path) if path is not None else paths.answers_folder() / FILE
-    page = _page(name.strip() or "Somebody", whole(), datetime.date.today())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(target) as part:
-        part.write_text(page, encoding="utf-8", newline="\n")
-    return target
 
 
 STYLE = f"""
@@ -144,7 +122,8 @@ td.number {{ text-align: right }} .done {{ color: {RIGHT} }}
 """
 
 
-def _page(name: str, found: Whole, day: datetime.date) -> str:
+def page(name: str, found: Whole, day: datetime.date) -> str:
+    """A page of HTML to print, with nothing from elsewhere."""
     claim = "has written Llama 2" if found.finished else "is writing Llama 2"
     style = Html(STYLE)  # ours, and no text of anybody else's
     head = join(
