@@ -156,13 +156,13 @@ def whole():
     ValueError for a kept file that no longer works."""
     from llamalab.course.whole import measure
 
-    rows = tuple(
-        (number, sum(row[-1] == "solved" for row in found.rows), len(found.rows), found.points,
-         found.possible)
-        for number, found in ((number, progress(number)) for number in catalogue())
-        if found.rows
-    )  # fmt: skip
-    return measure(parts(), whose(), rows)
+    rows = []
+    for number in catalogue():
+        found = progress(number)
+        solved = tuple(title for _, _, title, _, state in found.rows if state == "solved")
+        if found.rows:
+            rows.append((number, solved, len(found.rows), found.points, found.possible))
+    return measure(parts(), whose(), tuple(rows))
 
 
 def certificate(name: str = "", *, path: str | os.PathLike | None = None) -> Path:

@@ -28,6 +28,7 @@ from llamalab.training.losses import shift, summed_loss
 READS, TALKS = "tales", "rlhf"  # the checkpoints whose weights are used
 STORIES = 32  # held-out tales that it reads
 ASKED = "Tell me a story about Mia and a red kite in the forest."
+Row = tuple[str, tuple[str, ...], int, int, int]
 NAMES = {"rms_norm": "RMSNorm", "apply_rope": "RoPE", "attention": "attention", "swiglu": "SwiGLU"}
 
 
@@ -35,20 +36,20 @@ NAMES = {"rms_norm": "RMSNorm", "apply_rope": "RoPE", "attention": "attention", 
 class Whole:
     """whose: for each of the four functions the exercise it comes from, or "ours". loss and ours:
     nats a token on held-out tales, with the learner's functions and with the course's. said: its
-    answer to ASKED, the likeliest token each time. rows: (notebook, solved, exercises, points,
-    possible points). kept: what the notebooks noted of their cost."""
+    answer to ASKED, the likeliest token each time. rows: notebook, titles of what is solved, how
+    many exercises, points, possible points. kept: what the notebooks noted of their cost."""
 
     whose: dict[str, str]
     loss: float
     ours: float
     said: str
-    rows: tuple[tuple[str, int, int, int, int], ...]
+    rows: tuple[Row, ...]
     kept: Ledger
 
     @property
     def finished(self) -> bool:
         """Whether every exercise is solved."""
-        return all(solved == of for _, solved, of, *_ in self.rows)
+        return all(len(solved) == of for _, solved, of, *_ in self.rows)
 
     def lines(self) -> list[tuple[str, str]]:
         """What is to be said, as pairs of what and how much."""
@@ -78,9 +79,7 @@ class Whole:
         return table(("", "your model"), self.lines())._repr_html_()
 
 
-def measure(
-    theirs: Parts, whose: dict[str, str], rows: tuple[tuple[str, int, int, int, int], ...]
-) -> Whole:
+def measure(theirs: Parts, whose: dict[str, str], rows: tuple[Row, ...]) -> Whole:
     """The model made of these functions, with the weights that the course ships."""
     model, tokenizer = load(READS, dtype=torch.float32, parts=theirs)
     assert tokenizer is not None
@@ -117,7 +116,7 @@ table {{ border-collapse: collapse; margin: 1em 0; width: 100% }}
 th, td {{ text-align: left; vertical-align: top; padding: .25em .8em .25em 0;
   border-bottom: 1px solid #ddd }}
 th {{ font-weight: normal; color: {FAINT}; white-space: nowrap }}
-td.number {{ text-align: right }} .done {{ color: {RIGHT} }}
+td.few {{ white-space: nowrap }} .done {{ color: {RIGHT} }}
 @media print {{ body {{ background: none; margin: 0; max-width: none }} }}
 """
 
@@ -136,7 +135,7 @@ def page(name: str, found: Whole, day: datetime.date) -> str:
                  "was made."),
         _rows(found.lines()),
         tag("table", tag("tr", *(tag("th", word) for word in
-                                 ("notebook", "exercises solved", "points"))),
+                                 ("notebook", "points", "solved"))),
             *(_notebook(*row) for row in found.rows)),
         tag("p", f"Made on {day.isoformat()} by the computer that it was done on, out of the "
                  f"folder my_llama, and sent to nobody. A program can tell what a function does, "
@@ -149,7 +148,8 @@ def _rows(pairs: Sequence[tuple[str, str]]) -> Html:
     return tag("table", *(tag("tr", tag("th", what), tag("td", words)) for what, words in pairs))
 
 
-def _notebook(number: str, solved: int, of: int, points: int, possible: int) -> Html:
-    mark = tag("span", "✓ ", class_="done") if solved == of else ""
-    return tag("tr", tag("td", mark, number), tag("td", f"{solved} of {of}"),
-               tag("td", f"{points} of {possible}"))  # fmt: skip
+def _notebook(number: str, solved: tuple[str, ...], of: int, points: int, possible: int) -> Html:
+    mark = tag("span", " ✓", class_="done") if len(solved) == of else ""
+    said = f"{len(solved)} of {of}" + (": " if solved else "") + "; ".join(solved)
+    return tag("tr", tag("td", number, mark), tag("td", f"{points} of {possible}", class_="few"),
+               tag("td", said))  # fmt: skip

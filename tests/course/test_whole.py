@@ -56,13 +56,13 @@ def test_the_page(home):
     assert path == home / "certificate.html"
     page = path.read_text(encoding="utf-8")
     assert "Ada &lt;b&gt;Lovelace&lt;/b&gt; is writing Llama 2" in page and "<b>" not in page
-    assert "1 of 1" in page and "0 of 5" in page
+    assert "1 of 1: " in page and mine.progress("00").rows[0][2] in page and "0 of 5" in page
     assert not re.search(r"https?://|src=|<script", page)  # nothing from elsewhere
     assert mine.certificate(path=home / "other.html").read_text(encoding="utf-8") != page
 
 
 def test_only_who_has_all_has_written_it():
-    rows = (("00", 1, 1, 1, 1), ("01", 5, 5, 11, 11))
+    rows = (("00", ("one",), 1, 1, 1), ("01", ("one", "two"), 2, 11, 11))
     some = Whole({}, 0.3, 0.3, "", rows, mine.whole().kept)
     assert some.finished
-    assert not Whole({}, 0.3, 0.3, "", (*rows, ("02", 4, 5, 9, 11)), some.kept).finished
+    assert not Whole({}, 0.3, 0.3, "", (*rows, ("02", ("one",), 2, 9, 11)), some.kept).finished
