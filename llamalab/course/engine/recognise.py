@@ -35,12 +35,14 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a misconception fits: failing probes that it explains and that it does not, and probes
-    on which the answer is right and the misconception wrong."""
+    """How a misconception fits: failing probes that it explains and that it does not, of these such
+    as are further off than 16 bits are rounded; and probes on which the answer is right and the
+    misconception wrong."""
 
     misconception: Misconception
     explains: int
     fails: int
+    far: int
     contradicts: int
 
 
@@ -117,7 +119,10 @@ def _closest(
     if whole:
         return None  # several explain it equally well
     best = _single(fits, key=lambda fit: (-fit.explains, fit.contradicts))
-    return Recognised(best.name, best.says + BESIDES) if best is not None else None
+    if best is None:
+        return None
+    alone = any(fit.misconception is best and fit.far == 0 for fit in fits)
+    return Recognised(best.name, best.says if alone else best.says + BESIDES)
 
 
 def _fit(
@@ -127,15 +132,29 @@ def _fit(
     failing: list[int],
     gradients: bool,
 ) -> Fit:
-    explains = fails = contradicts = 0
+    explains = fails = far = contradicts = 0
     with silence():
         theirs = list(_theirs(task, misconception, gradients))
     for i, mine in enumerate(got):
         same = i < len(theirs) and mine.alike(theirs[i], **task.tolerance)
         explains += i in failing and same
         fails += i in failing and not same
+        far += i in failing and not same and not (i < len(theirs) and _rounded(mine, theirs[i]))
         contradicts += i not in failing and not same
-    return Fit(misconception, explains, fails, contradicts)
+    return Fit(misconception, explains, fails, far, contradicts)
+
+
+def _rounded(one: Outcome, other: Outcome) -> bool:
+    """Whether two values in 16 bits are as near as another order of the same steps may leave them:
+    one step of the largest number."""
+    a, b = one.value, other.value
+    if not (isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)) or a.shape != b.shape:
+        return False
+    if a.dtype != b.dtype or a.dtype not in (torch.float16, torch.bfloat16) or not a.numel():
+        return False
+    a, b = a.detach().double(), b.detach().double()
+    step = torch.finfo(one.value.dtype).eps * float(a.abs().max())
+    return bool(((a - b).abs() <= step).all())  # nan is never near
 
 
 def _single(fits: Sequence[Fit], key) -> Misconception | None:

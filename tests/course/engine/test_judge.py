@@ -248,3 +248,23 @@ def test_a_value_of_a_factory_is_told_in_its_own_words():
 def test_of_right_values_nothing_is_said():
     result = check("y = x.softmax(-1) * weight\n    x.zero_()\n    return y")
     assert (result.kind, result.named) == ("changed", None), result.text
+
+
+def test_another_rounding_in_16_bits_is_no_second_mistake(tmp_path, monkeypatch):
+    """The same wrong way by torch's own kernel, which rounds in another order; and with a second
+    mistake besides, which is said."""
+    from llamalab import layers
+    from llamalab.course import ex
+
+    monkeypatch.setenv("LLAMALAB_MY_LLAMA", str(tmp_path))
+
+    def in_turns(q, k, v, mask=None):
+        times = (1, 1, q.shape[2] // k.shape[2], 1)
+        return layers.attention(q, k.repeat(times), v.repeat(times), mask)
+
+    def and_twice_in_halves(q, k, v, mask=None):
+        return in_turns(q, k, v, mask) * (1 if q.dtype == torch.float32 else 2)
+
+    says = repr(ex.attention.check(in_turns)._repr_html_())
+    assert "K1 K2 K1 K2" in says and "something else" not in says
+    assert "something else" in repr(ex.attention.check(and_twice_in_halves)._repr_html_())
