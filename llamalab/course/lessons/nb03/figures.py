@@ -58,7 +58,7 @@ def clocks(angles: torch.Tensor, positions: Sequence[int]) -> Figure:
                 _hand(axes, t, y, 2 * math.pi * turn, palette.INK)
             speed = row[1] / positions[1] * 2 * math.pi
             note(axes, -0.6, y, f"pair {i}\n{speed:.3g} rad a place", ha="right")
-            gone = f"{row[-1]:.3g}" if row[-1] < 1 else f"{row[-1]:,.0f}"
+            gone = f"{row[-1]:.3g}"
             note(axes, n_places - 0.45, y, f"{gone} turns", ha="left", colour=palette.INK)
         for t, place in enumerate(positions):
             note(axes, t, n_pairs - 0.4, f"{place:,}", colour=palette.INK)

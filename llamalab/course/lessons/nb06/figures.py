@@ -50,7 +50,8 @@ def token_way(stations: Sequence[tuple[str, torch.Tensor, str]], guesses, piece:
     }
     caption = (
         f"From “{piece}” to a guess at what follows: a row of numbers that is copied, worked on "
-        "and added to, and at the end compared with every piece of the vocabulary."
+        "and added to, and at the end compared with every piece of the vocabulary. A strip shows "
+        "the first 24 numbers, on a scale of its own."
     )
     words = "; ".join(f"{name}: {_measured(v)}" for name, v, _ in stations)
     bets = ", ".join(f"{p} {100 * share:.0f} %" for p, share in guesses)
