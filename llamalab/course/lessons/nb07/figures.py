@@ -440,7 +440,7 @@ def rate_words(runs: Sequence[Mapping], lr: float) -> str:
 def rate_figure(runs: Sequence[Mapping], lr: float) -> Figure:
     """Held-out loss on the way, all seeds: this peak in front, the others behind."""
     rates = sorted({run["lr"] for run in runs})
-    caption = "Too small a rate is late. Too large a rate is stuck. Between them is room."
+    caption = "Too small a rate is late. Too large a rate costs less, and shows later."
     alt = f"Held-out loss against tokens for peaks from {rates[0]:g} to {rates[-1]:g}. "
     with figure(caption, alt=alt + rate_words(runs, lr) + ".", width=7.0, height=3.6) as fig:
         axes, ends = fig.axes, {}

@@ -92,8 +92,7 @@ def share_first(
     for kind in (True, False):
         which = [i for i in kept if short[i] == kind]
         shares.append(sum(i in first for i in which) / max(1, len(which)))
-    longest = max(lengths[i] for i in kept) if order == "alone" else room
-    padding = 1 - sum(lengths[i] for i in kept) / (len(rows) * longest)
+    padding = 1 - sum(lengths[i] for i in kept) / (len(rows) * room)
     return shares[0], shares[1], padding
 
 
