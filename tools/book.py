@@ -4,6 +4,7 @@ Needs the extra `docs`: pip install -c constraints.txt -e '.[docs]'. Open OUT/in
 are not run; what they print and draw is what is stored in them. How it looks is in docs/book/.
 """
 
+import copy
 import re
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ def anchor(title: str) -> str:
 
 def prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A copy for reading: what is folded in Jupyter is folded here, and no cell fetches a course."""
-    notebook = nbformat.from_dict(notebook)
+    notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         folded, tags = cell.metadata.get("jupyter", {}), cell.metadata.get("tags", [])
         if "bootstrap" in tags:

@@ -8,7 +8,7 @@ import re
 from latex2mathml.converter import convert
 
 # What latex2mathml does not know, in words that it does. A test shows that nothing else is left.
-ITS_WORDS = {r"\arg": r"\mathrm{arg}\,", r"\_": "_"}
+ITS_WORDS = {r"\arg": r"\text{arg}\,", r"\_": "_"}
 # ln p, not lnp: the name of a function stands a little apart from what is not in brackets.
 FUNCTION = r"<mi>(ln|sin|cos)</mi>"
 THIN = '<mspace width="0.17em"/>'
