@@ -19,12 +19,12 @@ PAGES = ("glossary.md", "teaching.md")  # of docs/
 
 
 def anchor(title: str) -> str:
-    """A heading's anchor as JupyterLab and nbconvert make it, so that one link works there and here."""
+    """A heading's anchor as JupyterLab makes it, so that one link works there and here."""
     return re.sub(r"[`*]", "", title).replace(" ", "-")
 
 
 def prepared(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A copy for reading: what is folded in Jupyter is folded here, and no cell fetches a course."""
+    """A copy for reading: what Jupyter folds is folded, and the cell that fetches is gone."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         folded, tags = cell.metadata.get("jupyter", {}), cell.metadata.get("tags", [])

@@ -137,14 +137,19 @@ def page(notebook: nbformat.NotebookNode) -> str:
     dark = HtmlFormatter(style="native").get_style_defs(':root[data-theme="dark"] .highlight')
     style = (LOOK / "slides.css").read_text(encoding="utf-8")
     script = (LOOK / "slides.js").read_text(encoding="utf-8")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{html.escape(made[0].title)}'
-        f"</title>\n<style>\n{colours}\n{dark}\n.highlight {{ background: none !important; }}\n"
-        f"{style}</style></head><body>\n"
-        + "\n".join(map(section, made))
-        + f'\n<div id="place"></div><div id="bar"></div>\n<script>\n{script}</script></body></html>\n'
-    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{html.escape(made[0].title)}</title>
+<style>
+{colours}
+{dark}
+.highlight {{ background: none !important; }}
+{style}</style></head><body>
+{"".join(map(section, made))}
+<div id="place"></div><div id="bar"></div>
+<script>
+{script}</script></body></html>
+"""
 
 
 def main(out: Path, names: list[str]) -> int:

@@ -11,7 +11,7 @@ import pytest
 for needed in ("markdown_it", "mdit_py_plugins", "latex2mathml", "pygments"):
     pytest.importorskip(needed, reason="needs the extra docs")
 
-from tools import slides
+from tools import slides  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -30,7 +30,7 @@ def code(source, printed="", **metadata):
     return nbformat.v4.new_code_cell(source, outputs=outputs, metadata=metadata)
 
 
-TITLE = text("# 00 · Title\n\n<!-- badges -->[Open in Binder](x)<!-- /badges -->\n\n**Time:** short")
+TITLE = text("# 00 · Title\n\n<!-- badges -->[Binder](x)<!-- /badges -->\n\n**Time:** short")
 
 
 def test_headings_cut_and_text_after_code_goes_on():
