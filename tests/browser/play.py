@@ -115,21 +115,25 @@ def press(book: Notebook, place: int) -> tuple[int, list[str]]:
             if number >= len(buttons) or book.spoken(buttons[number])[1] != name:
                 wrong.append(f"cell {place}: {name} is out of use before {way}")
                 break
-            for key in ([number - 1, "click"], [number, way])[len(buttons) == 1 :]:
+            seen = book.seen(place)
+            if len(buttons) > 1:
+                hit(book, buttons[number - 1], "click", lambda s=seen: book.seen(place) != s, 3)
                 seen = book.seen(place)
-                if not hit(book, buttons[key[0]], key[1], lambda s=seen: book.seen(place) != s):
-                    wrong.append(f"cell {place}: {way} on {name}, and nothing follows")
+            if not hit(book, buttons[number], way, lambda s=seen: book.seen(place) != s):
+                wrong.append(f"cell {place}: {way} on {name}, and nothing follows")
         used += 1
     return used, wrong
 
 
-def hit(book: Notebook, control: ElementHandle, way: str, follows: Callable[[], bool]) -> bool:
+def hit(
+    book: Notebook, control: ElementHandle, way: str, follows: Callable[[], bool], seconds=20.0
+) -> bool:
     """Click on it, or come to it and press a key; whether what must follow does."""
     if way == "click":
         control.click()
     else:
         control.press(way)
-    return book.until(follows, 20)
+    return book.until(follows, seconds)
 
 
 def ask(book: Notebook, place: int, question) -> list[str]:
