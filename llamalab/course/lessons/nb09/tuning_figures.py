@@ -196,12 +196,16 @@ def wishes(runs: Sequence[Mapping], before: Mapping[str, float]) -> Figure:
                 colour = WISH_COLOURS[wish]
                 for run in mine:
                     seen = [before[wish], *(s[wish] for s in run["seen"])]
-                    axes.plot(steps, seen, "o", color=colour, alpha=0.5, markersize=4)
+                    axes.plot(
+                        steps, seen, "o", color=colour, alpha=0.5, markersize=4, clip_on=False
+                    )
                 line = [before[wish], *(_mean([run["seen"][i][wish] for run in mine])
                                         for i in range(len(mine[0]["steps"])))]  # fmt: skip
-                axes.plot(steps, line, style, color=colour, marker="s" if wish == "place" else "")
+                axes.plot(steps, line, style, color=colour, clip_on=False,
+                          marker="s" if wish == "place" else "")  # fmt: skip
                 named.append((steps[-1], line[-1], wish, colour))
             axes.axhline(1 / 16, color=palette.INK, linestyle=":", linewidth=1)
+            axes.set_xlim(right=steps[-1])  # nothing runs through the names
             axes.set(ylim=(0, 1.04), xlabel="step", title=f"weight {w:g} on what was asked")
             label_lines(axes, named, gap=0.08)
         panels[0].set_ylabel("probability of the word")

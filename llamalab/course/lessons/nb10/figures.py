@@ -167,7 +167,7 @@ def heads(vocab_size: int, dim: int) -> Figure:
                 fill="#EFECE3", pad=0.9)  # fmt: skip
             for i, word in enumerate(words):
                 x = 0.7 + i * 1.0
-                box(axes, x, 0.45, word, palette.FAINT, size=7, mono=True, pad=0.25)
+                box(axes, x, 0.45, word, palette.FAINT, size=6.5, mono=True, pad=0.2)
                 arrow(axes, (x, 0.72), (x, 1.25), palette.FAINT, width=0.9)
                 last = i == len(words) - 1
                 if not scorer:
@@ -329,7 +329,7 @@ def reliability(found: Mapping[str, Calibration], caption: str) -> Figure:
         axes.set(xlabel="how sure, on average in a bin", ylabel="how often right")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda value, place: f"{value:.0%}")
-        label_lines(axes, ends, gap=0.07)
+        label_lines(axes, ends, gap=0.07, away=12)  # clear of the largest dots
     return fig
 
 

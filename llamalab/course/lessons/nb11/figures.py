@@ -259,7 +259,7 @@ def best_of(ns: Sequence[int], scores: Sequence[float], judged: Sequence[float])
             (fig.axes[0], scores, "score (deviations)", palette.REWARD),
             (fig.axes[1], judged, "judge (0 to 1)", palette.JUDGE),
         ):
-            axes.plot(ns, values, "o-", color=colour)
+            axes.plot(ns, values, "o-", color=colour, clip_on=False)  # a dot at 1, whole
             axes.set_xscale("log", base=2)
             axes.set_xticks(ns, [str(n) for n in ns])
             axes.set(xlabel="N, answers drawn", ylabel=name)
