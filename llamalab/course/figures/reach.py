@@ -2,9 +2,10 @@
 
 A slider of ipywidgets has no name for a screen reader and tells the place of its handle in place of
 its value; options to choose from have no question, and are no group; words that change are not read
-out; and in JupyterLab an arrow key in a list of options moves to another cell. There is no setting
-for any of it, so a box's last child, unseen, carries JavaScript that mends the box it stands in,
-and goes on doing so as the box changes. Where scripts are not run, all is as it was.
+out, and stand far apart; and in JupyterLab an arrow key in a list of options moves to another cell.
+There is no setting for any of it, so a box's last child, unseen, carries JavaScript that mends the
+box it stands in, and goes on doing so as the box changes. Where scripts are not run, all is as it
+was.
 
     box = VBox([*controls, spoken(sentence), picture, reach()])
 """
@@ -37,6 +38,7 @@ MEND = """
       give(bar, 'role', 'img');
       give(bar, 'aria-label', name && 'a bar: ' + name);
     }
+    for (const words of box.querySelectorAll('.widget-html-content')) words.style.lineHeight = 1.4;
     for (const words of box.querySelectorAll('.SAYS .widget-html-content'))
       give(words, 'role', 'status');
     for (const options of box.querySelectorAll('select, input[type=radio]'))

@@ -16,6 +16,7 @@ from llamalab.course.figures import (
 )
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
+from llamalab.course.figures.reach import reach
 from llamalab.training import StepRecord
 
 STORY, SHORT = palette.SKY, palette.VERMILLION
@@ -263,7 +264,7 @@ class Monitor(Live):
         self.bar = ipywidgets.IntProgress(0, 0, self.steps, description="step 0")
         self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
         self._draw()
-        box = ipywidgets.VBox([self.bar, self.picture, self.words])
+        box = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
         box.bar, box.picture, box.words = self.bar, self.picture, self.words
         return box
 

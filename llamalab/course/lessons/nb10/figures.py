@@ -23,6 +23,7 @@ from llamalab.course.figures import (
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import reach
 from llamalab.tales.preferences import LEVELS, NOISE
 
 SHORT = ("negligibly", "slightly", "better", "significantly")
@@ -204,7 +205,7 @@ class Monitor(Live):
         self.bar = ipywidgets.IntProgress(0, min=0, max=self.steps, description="steps")
         self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
         self._draw()
-        box = ipywidgets.VBox([self.bar, self.picture, self.words])
+        box = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
         box.bar, box.picture, box.words = self.bar, self.picture, self.words
         return box
 

@@ -22,6 +22,7 @@ from llamalab.course.figures import (
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import reach
 
 SHOWN = 420  # characters of a sample
 WIDTH, HEIGHT = 270, 130  # of one growing curve, in its own units
@@ -180,7 +181,7 @@ class Monitor(Live):
         self.bar = ipywidgets.IntProgress(0, min=0, max=self.iterations, description="iteration")
         self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
         self._draw()
-        made = ipywidgets.VBox([self.bar, self.picture, self.words])
+        made = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
         made.bar, made.picture, made.words = self.bar, self.picture, self.words
         return made
 
