@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from llamalab.course.engine.card import in_notebook, say
 from llamalab.course.figures.html import Html, tag, text
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import asking, reach, spoken
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ class Question:
             value=None,
             layout=ipywidgets.Layout(width="auto"),
         )
-        question = ipywidgets.HTML(tag("b", self.text))
-        reply = ipywidgets.HTML()
+        question = asking(ipywidgets.HTML(tag("b", self.text)))
+        reply = spoken(ipywidgets.HTML())
 
         def show(change) -> None:
             if change["new"] is not None:
                 reply.value = text(self.answer(change["new"]))
 
         buttons.observe(show, "value")
-        box = ipywidgets.VBox([question, buttons, reply])
+        box = ipywidgets.VBox([question, buttons, reply, reach()])
         box.buttons, box.reply = buttons, reply
         return box

@@ -18,6 +18,7 @@ from typing import Any
 from llamalab.course.figures import palette
 from llamalab.course.figures.html import Html, join, tag
 from llamalab.course.figures.live import VIEW
+from llamalab.course.figures.reach import reach, spoken
 
 EVERY = 0.08  # seconds between two pictures of an answer that grows
 ARRIVES = 0.15  # seconds in which what a line holds follows the Enter that was pressed in it
@@ -181,10 +182,12 @@ class ChatBox:
         )
         for control in (self.system, self.temperature, self.top_p, self.length):
             control.style.description_width = "9em"
-        self.shown, self.words = ipywidgets.HTML(layout=wide), ipywidgets.HTML()
+            control.tooltip = control.description
+        self.shown, self.words = ipywidgets.HTML(layout=wide), spoken(ipywidgets.HTML())
         # Not on every key: Enter first says that it was pressed, and then what the line holds.
         self.box = Line(placeholder="a message; Enter sends it", continuous_update=False,
                         layout=ipywidgets.Layout(width="28em", max_width="100%"))  # fmt: skip
+        self.box.tooltip = "message"
         self.box.on_msg(self._key)
         self.box.observe(self._set, "value")
         self.send_button, self.stop_button, self.clear_button = (
@@ -199,7 +202,16 @@ class ChatBox:
             layout=ipywidgets.Layout(flex_flow="row wrap"),
         )
         self.widget = ipywidgets.VBox(
-            [self.shown, row, self.words, self.system, self.temperature, self.top_p, self.length]
+            [
+                self.shown,
+                row,
+                self.words,
+                self.system,
+                self.temperature,
+                self.top_p,
+                self.length,
+                reach(),
+            ]  # fmt: skip
         )
 
     def _key(self, widget, content, buffers) -> None:

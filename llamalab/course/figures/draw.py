@@ -14,11 +14,13 @@ Point = tuple[float, float]
 
 
 def label_lines(
-    axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.062, size: float = 9
-) -> None:
+    axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.062, size: float = 9,
+    away: float = 5,
+) -> None:  # fmt: skip
     """A label right of each end (x, y, text, colour), in the line's colour, dark enough to read;
-    those that would lie on each other are moved apart by `gap`, a share of the axes' height. Call
-    it last: it reads the limits. `$` is a dollar here and below."""
+    those that would lie on each other are moved apart by `gap`, a share of the axes' height; `away`
+    is how far from the end it begins, in points. Call it last: it reads the limits. `$` is a dollar
+    here and below."""
     axes.figure.draw_without_rendering()  # so that limits and scales are final
     to_share = axes.transData + axes.transAxes.inverted()
     placed = sorted(
@@ -28,7 +30,7 @@ def label_lines(
     heights = spread([end[1] for end in placed], gap)
     for (x, _, text, colour), height in zip(placed, heights):
         axes.annotate(
-            _plain(text), (x, height), xycoords="axes fraction", xytext=(5, 0),
+            _plain(text), (x, height), xycoords="axes fraction", xytext=(away, 0),
             textcoords="offset points", color=_legible(colour), fontsize=size, va="center",
             ha="left", annotation_clip=False,
         )  # fmt: skip

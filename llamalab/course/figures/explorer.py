@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from llamalab.course.figures.html import join, tag
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import reach, spoken
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def explorer(
         made = {control.name: control.widget(ipywidgets, wide) for control in controls}
         # A Label keeps the sentence as text, but would show its first line only, and two dollars
         # as mathematics: what is shown is its twin.
-        says, shown = ipywidgets.Label(), ipywidgets.HTML()
+        says, shown = ipywidgets.Label(), spoken(ipywidgets.HTML())
         drawn, rest = ipywidgets.HTML(), ipywidgets.HTML()
 
         def draw(change=None) -> None:
@@ -128,9 +129,11 @@ def explorer(
 
         for widget in made.values():
             widget.style.description_width = "9em"
+            widget.tooltip = widget.description  # else the label's is "null"
             widget.observe(draw, "value")
         draw()
-        box = ipywidgets.VBox([*made.values(), shown, drawn, *([rest] if more else [])])
+        below = [rest] if more else []
+        box = ipywidgets.VBox([*made.values(), shown, drawn, *below, reach()])
         for name, widget in made.items():
             setattr(box, name, widget)
         box.words, box.picture, box.more = says, drawn, rest

@@ -31,7 +31,7 @@ def test_a_ladder_stands_at_its_numbers_and_says_the_steps():
     fig = ladder([("small", 10.0), ("middle", 1e4), ("large", 1e12)], "A claim.")
     (line,) = fig.axes.get_lines()
     assert list(line.get_xdata()) == [10.0, 1e4, 1e12] and fig.axes.get_xscale() == "log"
-    assert {"× 1,000", "× 1e+08", "small: 1.0e+01"} <= shown(fig)
+    assert {"× 1,000", "× 100 million", "small: 1.0e+01"} <= shown(fig)
     assert "middle 1.0e+04" in fig.alt and fig.caption == "A claim."
 
 

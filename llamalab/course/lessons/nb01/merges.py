@@ -61,11 +61,11 @@ def symbols(row: Sequence[str], made: int | None = None) -> Html:
     merge, because a symbol takes the colour of its first character."""
     spans, place = [], 0
     for i, symbol in enumerate(row):
-        frame = palette.BLACK if i == made else "transparent"
+        # Within the light sheet: on a dark page a frame around it could not be seen.
+        frame = f"outline:2px solid {palette.BLACK};outline-offset:-4px;" if i == made else ""
         style = (
             f"display:inline-block;background:{PAPER[place % len(PAPER)]};color:#000;"
-            f"padding:.05em .3em;margin:.08em;border:2px solid {frame};border-radius:.2em;"
-            "font-family:monospace"
+            f"padding:.15em .45em;margin:.08em;{frame}border-radius:.2em;font-family:monospace"
         )
         spans.append(tag("span", symbol, style=style))
         place += len(symbol)

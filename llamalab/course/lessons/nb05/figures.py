@@ -206,8 +206,8 @@ def by_seed(losses: Mapping[str, Sequence[float]], caption: str) -> Figure:
         axes = fig.axes
         for row, (name, seeds) in enumerate(losses.items()):
             axes.plot(seeds, [row] * len(seeds), "o", color=palette.LOSS, alpha=0.75, markersize=6)
-            axes.plot([means[name]] * 2, [row - 0.3, row + 0.3], color=palette.INK, linewidth=3)
-            at = means[name], row - 0.5
+            axes.plot([means[name]] * 2, [row - 0.22, row + 0.22], color=palette.INK, linewidth=3)
+            at = means[name], row - 0.27
             note(axes, *at, f"{means[name]:.3f}", colour=palette.INK, va="bottom")
         seeds = list(zip(*losses.values(), strict=True))
         for seed in seeds:

@@ -267,8 +267,10 @@ def two_curves(
     with figure(caption, alt=f"Loss against step: {ends}.", width=7.0, height=3.3) as fig:
         axes, named = fig.axes, []
         for (name, losses), style, colour in zip(curves.items(), STYLES, colours):
-            axes.plot(steps, losses, linestyle=style, marker="o", markersize=3, color=colour)
+            axes.plot(steps, losses, linestyle=style, marker="o", markersize=3, color=colour,
+                      clip_on=False)  # fmt: skip
             named.append((steps[-1], losses[-1], name, colour))
+        axes.set_xlim(right=steps[-1])  # the axis does not run through the names
         if level is not None:
             axes.axhline(level[0], color=palette.INK, linestyle="--", linewidth=1)
             named.append((axes.get_xlim()[1], *level, palette.INK))

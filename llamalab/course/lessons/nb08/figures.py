@@ -141,9 +141,9 @@ def price_of_a_token(lengths: Sequence[int], costs: Mapping[str, Sequence[float]
             colour = colours[i % 3]
             axes.plot(lengths, ms, "--" if i == 0 else "-", marker=MARKS[i], color=colour)
             ends.append((lengths[-1], ms[-1], name, palette.INK if i == 1 else colour))
-        axes.set_yscale("log")
+        axes.set_yscale("log", subs=[])
+        axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))  # ten alone would be one tick
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
-        axes.yaxis.set_minor_formatter(lambda value, place: "")
         axes.set(xlabel="tokens before it", ylabel="time for one token (ms)")
         first, second, *_ = costs.values()
         last = (first[-1] * second[-1]) ** 0.5

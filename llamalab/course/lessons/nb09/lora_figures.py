@@ -112,7 +112,7 @@ def _losses(axes, lines: Mapping, full: Mapping, before: Mapping, what: str) -> 
         for run in line:
             axes.annotate(f"r {run['rank']}", (run["learned"], run[what]), xytext=(0, 7),
                           textcoords="offset points", fontsize=7.5, color=palette.FAINT,
-                          ha="center")  # fmt: skip
+                          ha="right" if run is line[-1] else "center")  # fmt: skip
     axes.plot([full["learned"]], [full[what]], "s", color=palette.VERMILLION)
     ends.append((full["learned"], full[what], "all of them", palette.VERMILLION))
     axes.set_xscale("log")

@@ -16,6 +16,7 @@ from llamalab.course.figures import (
 )
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
+from llamalab.course.figures.reach import reach
 from llamalab.training import StepRecord
 
 STORY, SHORT = palette.SKY, palette.VERMILLION
@@ -195,12 +196,16 @@ def wishes(runs: Sequence[Mapping], before: Mapping[str, float]) -> Figure:
                 colour = WISH_COLOURS[wish]
                 for run in mine:
                     seen = [before[wish], *(s[wish] for s in run["seen"])]
-                    axes.plot(steps, seen, "o", color=colour, alpha=0.5, markersize=4)
+                    axes.plot(
+                        steps, seen, "o", color=colour, alpha=0.5, markersize=4, clip_on=False
+                    )
                 line = [before[wish], *(_mean([run["seen"][i][wish] for run in mine])
                                         for i in range(len(mine[0]["steps"])))]  # fmt: skip
-                axes.plot(steps, line, style, color=colour, marker="s" if wish == "place" else "")
+                axes.plot(steps, line, style, color=colour, clip_on=False,
+                          marker="s" if wish == "place" else "")  # fmt: skip
                 named.append((steps[-1], line[-1], wish, colour))
             axes.axhline(1 / 16, color=palette.INK, linestyle=":", linewidth=1)
+            axes.set_xlim(right=steps[-1])  # nothing runs through the names
             axes.set(ylim=(0, 1.04), xlabel="step", title=f"weight {w:g} on what was asked")
             label_lines(axes, named, gap=0.08)
         panels[0].set_ylabel("probability of the word")
@@ -258,7 +263,7 @@ class Monitor(Live):
         self.bar = ipywidgets.IntProgress(0, 0, self.steps, description="step 0")
         self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
         self._draw()
-        box = ipywidgets.VBox([self.bar, self.picture, self.words])
+        box = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
         box.bar, box.picture, box.words = self.bar, self.picture, self.words
         return box
 

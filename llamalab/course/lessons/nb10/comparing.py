@@ -15,6 +15,7 @@ from typing import NamedTuple
 from llamalab.course.figures import palette
 from llamalab.course.figures.html import Html, join, tag
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import reach, spoken
 
 SIDES = ("left", "right")
 
@@ -106,7 +107,7 @@ class CompareBox(Live):
         import ipywidgets
 
         layout = ipywidgets.Layout(width="12em")
-        self.words, self.shown = ipywidgets.HTML(), ipywidgets.HTML()
+        self.words, self.shown = spoken(ipywidgets.HTML()), ipywidgets.HTML()
         self.left_button, self.right_button, self.again_button = (
             ipywidgets.Button(description=name, layout=layout)
             for name in ("Left is better", "Right is better", "Again")
@@ -116,7 +117,7 @@ class CompareBox(Live):
         self.again_button.on_click(lambda button: self.again())
         self._draw()
         row = ipywidgets.HBox([self.left_button, self.right_button, self.again_button])
-        return ipywidgets.VBox([self.words, self.shown, row])
+        return ipywidgets.VBox([self.words, self.shown, row, reach()])
 
     def _draw(self) -> None:
         if hasattr(self, "shown"):

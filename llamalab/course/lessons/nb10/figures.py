@@ -23,6 +23,7 @@ from llamalab.course.figures import (
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import reach
 from llamalab.tales.preferences import LEVELS, NOISE
 
 SHORT = ("negligibly", "slightly", "better", "significantly")
@@ -167,7 +168,7 @@ def heads(vocab_size: int, dim: int) -> Figure:
                 fill="#EFECE3", pad=0.9)  # fmt: skip
             for i, word in enumerate(words):
                 x = 0.7 + i * 1.0
-                box(axes, x, 0.45, word, palette.FAINT, size=7, mono=True, pad=0.25)
+                box(axes, x, 0.45, word, palette.FAINT, size=6.5, mono=True, pad=0.2)
                 arrow(axes, (x, 0.72), (x, 1.25), palette.FAINT, width=0.9)
                 last = i == len(words) - 1
                 if not scorer:
@@ -204,7 +205,7 @@ class Monitor(Live):
         self.bar = ipywidgets.IntProgress(0, min=0, max=self.steps, description="steps")
         self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
         self._draw()
-        box = ipywidgets.VBox([self.bar, self.picture, self.words])
+        box = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
         box.bar, box.picture, box.words = self.bar, self.picture, self.words
         return box
 
@@ -329,7 +330,7 @@ def reliability(found: Mapping[str, Calibration], caption: str) -> Figure:
         axes.set(xlabel="how sure, on average in a bin", ylabel="how often right")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda value, place: f"{value:.0%}")
-        label_lines(axes, ends, gap=0.07)
+        label_lines(axes, ends, gap=0.07, away=12)  # clear of the largest dots
     return fig
 
 

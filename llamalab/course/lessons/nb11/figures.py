@@ -22,6 +22,7 @@ from llamalab.course.figures import (
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import reach
 
 SHOWN = 420  # characters of a sample
 WIDTH, HEIGHT = 270, 130  # of one growing curve, in its own units
@@ -180,7 +181,7 @@ class Monitor(Live):
         self.bar = ipywidgets.IntProgress(0, min=0, max=self.iterations, description="iteration")
         self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
         self._draw()
-        made = ipywidgets.VBox([self.bar, self.picture, self.words])
+        made = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
         made.bar, made.picture, made.words = self.bar, self.picture, self.words
         return made
 
@@ -259,7 +260,7 @@ def best_of(ns: Sequence[int], scores: Sequence[float], judged: Sequence[float])
             (fig.axes[0], scores, "score (deviations)", palette.REWARD),
             (fig.axes[1], judged, "judge (0 to 1)", palette.JUDGE),
         ):
-            axes.plot(ns, values, "o-", color=colour)
+            axes.plot(ns, values, "o-", color=colour, clip_on=False)  # a dot at 1, whole
             axes.set_xscale("log", base=2)
             axes.set_xticks(ns, [str(n) for n in ns])
             axes.set(xlabel="N, answers drawn", ylabel=name)

@@ -214,7 +214,7 @@ def look_figure(run: Mapping, place: int) -> Figure:
             (steps[-1], y if panel is axes else low + (y - least) / (most - least) * (high - low),
              name, colour)
             for panel, y, name, colour in ends
-        ])  # fmt: skip
+        ], away=9)  # fmt: skip
     return fig
 
 
