@@ -59,7 +59,8 @@ class Whole:
         same = math.isclose(self.loss, self.ours, abs_tol=1e-4)
         beside = "the same as" if same else f"{self.loss - self.ours:+.4f} beside"
         seconds = sum(entry.core_seconds for entry in self.kept.entries)
-        cost = f"{len(self.kept.entries)} runs, {seconds:,.0f} s of processor time, "
+        runs = len(self.kept.entries)
+        cost = f"{runs} run{'s' * (runs != 1)}, {seconds:,.0f} s of processor time, "
         cost += f"{self.kept.energy_wh:.2f} Wh (estimated where nothing counts them)"
         return [
             ("yours", ", ".join(yours) or "none of the four functions yet"),
@@ -69,7 +70,7 @@ class Whole:
                      f"{math.exp(self.loss):.2f}), {beside} the course's own functions"),
             ("asked", ASKED),
             ("it says", self.said),
-            ("cost", cost if self.kept.entries else "nothing noted yet in the ledger"),
+            ("cost", cost if runs else "nothing noted yet in the ledger"),
         ]  # fmt: skip
 
     def __repr__(self) -> str:
