@@ -5,7 +5,7 @@
 Needs the extra `docs`. The slides follow from the notebook by rule; nothing is written into it:
 
 - `##` starts a section, `###` a slide of it, and so does every text cell that follows a code cell;
-- code stands beside its text, with what is stored under it;
+- code stands beside its text, with what is stored under it; what is too tall goes on to the next;
 - an output that the notebook folds, because the reader is to guess, comes with the next key;
 - left out: the cells that fetch and import, checks of exercises, links to Binder and Colab.
 
@@ -33,6 +33,8 @@ from tools.mathml import formula
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK = ROOT / "docs" / "slides"
+TALL = 26  # lines that stand on a slide in letters that a room can read
+FIGURE = 14  # a figure is as tall as so many of them
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 MARKDOWN.use(
     dollarmath_plugin,
@@ -74,11 +76,24 @@ def left_out(cell: nbformat.NotebookNode) -> bool:
     return cell.metadata.get("jupyter", {}).get("source_hidden", False) and not cell.outputs
 
 
+def height(cell: nbformat.NotebookNode) -> int:
+    """About how many lines a code cell and what it gave take."""
+    hidden = cell.metadata.get("jupyter", {}).get("source_hidden")
+    lines = 0 if hidden else cell.source.count("\n") + 1
+    for stored in cell.outputs:
+        made = output(stored)
+        lines += FIGURE * made.count("<img") + made.count("<tr") + made.count("\n")
+    return lines
+
+
 def slides(notebook: nbformat.NotebookNode) -> list[Slide]:
     """The slides of a notebook, in order. Its first cell has to begin with a title."""
     found: list[Slide] = []
     for cell in notebook.cells:
         if cell.cell_type == "code" and not left_out(cell):
+            before = sum(map(height, found[-1].cells))
+            if before and before + height(cell) > TALL:
+                found.append(Slide(0, found[-1].title, ""))
             found[-1].cells.append(cell)
         if cell.cell_type == "markdown":
             for level, title, body in pieces(cell.source):
@@ -122,11 +137,12 @@ def section(slide: Slide) -> str:
     title = MARKDOWN.renderInline(slide.title)
     heading = f"h{slide.level or 2}"
     again = "" if slide.level else ' class="again"'
-    kind = "slide" + " section" * (slide.level in (1, 2)) + " two" * bool(slide.cells)
+    text = f'<div class="text">{words(slide.text)}</div>' if slide.text.strip() else ""
     side = f'<div class="side">{"".join(map(code, slide.cells))}</div>' if slide.cells else ""
+    kind = "slide" + " section" * (slide.level in (1, 2)) + " two" * bool(text and side)
     return (
         f'<section class="{kind}"><{heading}{again}>{title}</{heading}>'
-        f'<div class="body"><div class="text">{words(slide.text)}</div>{side}</div></section>'
+        f'<div class="body">{text}{side}</div></section>\n'
     )
 
 

@@ -68,6 +68,19 @@ def test_what_a_room_need_not_see():
         assert absent not in page, absent
 
 
+def test_what_is_too_tall_goes_on():
+    long = code("x\n" * 20, "y\n" * 20)
+    made = slides.slides(notebook(TITLE, text("## One\n\nWords."), code("1"), code("2"), long))
+    assert [(slide.level, slide.title, len(slide.cells)) for slide in made[1:]] == [
+        (2, "One", 2), (0, "One", 1),
+    ]  # fmt: skip
+    assert "two" in slides.section(made[1]) and "two" not in slides.section(made[2])[:30]
+    drawn = nbformat.v4.new_output("display_data", data={"text/html": "<img alt='a'>"})
+    assert (
+        slides.height(nbformat.v4.new_code_cell("f()\ng()", outputs=[drawn])) == 2 + slides.FIGURE
+    )
+
+
 def test_an_answer_that_is_folded_waits_for_a_key():
     cells = code("g()", "guess <me>", jupyter={"outputs_hidden": True}), code("p()", "plain")
     folded, open_ = map(slides.code, cells)
