@@ -262,8 +262,6 @@ def _place(sure, bins):
     return ((2 * sure - 1) * bins).long().clamp(0, bins - 1)
 
 
-
-
 @wrong(SIGNED)
 def signed_gaps_in_the_lowest_bin(chosen, rejected, bins):
     gap = chosen - rejected
@@ -285,12 +283,6 @@ def signed_gaps_fall_out_below_the_first(chosen, rejected, bins):
     sure = torch.sigmoid(gap)
     place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
     return _walk(sure, (gap > 0).float(), bins, place)
-
-
-@wrong(SIGNED)
-def signed_gaps_all_right(chosen, rejected, bins):
-    sure = torch.sigmoid(chosen - rejected)
-    return _walk(sure, torch.ones_like(sure), bins, _place(sure, bins))
 
 
 @wrong(

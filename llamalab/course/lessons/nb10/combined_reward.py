@@ -20,7 +20,8 @@ def _combined_reward_reference(safety, helpfulness, is_safety_prompt):
 
 def _combined_reward_probes():
     """Each way to decide, in a batch where it is the only one and in a mixed one; 0.15 itself;
-    0 and 1, and close to them; neither safe nor helpful; a single answer; a table of answers to prompts."""
+    0 and 1, and close to them; neither safe nor helpful; a single answer; a table of answers to
+    prompts."""
     g = seeded(101)
 
     def scores(*shape):
@@ -285,10 +286,6 @@ def adds_inside_the_logarithms(safety, helpfulness, is_safety_prompt):
     return torch.log(p + 1e-6) - torch.log(1 - p + 1e-6)
 
 
-
-
-
-
 LATE = (
     "You limited the logit, not p. At 0 and 1 it is then your limit, where p kept 1e-6 away would "
     "give about -13.8 and 13.8. Limit p first."
@@ -370,8 +367,6 @@ def the_smaller_where_safety_decides(safety, helpfulness, is_safety_prompt):
 def the_smaller_below_the_threshold(safety, helpfulness, is_safety_prompt):
     smaller = torch.where(safety < 0.15, torch.minimum(safety, helpfulness), helpfulness)
     return _logit(torch.where(is_safety_prompt, safety, smaller))
-
-
 
 
 @wrong(SMALLER)

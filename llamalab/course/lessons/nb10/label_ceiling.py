@@ -342,14 +342,6 @@ def loss_of_the_best(gap):
 
 
 @wrong(
-    "You rounded the probabilities to 0 or 1 before the mean. Labels are not sure: a pair of 0.7 "
-    "is met 7 times in 10."
-)
-def rounds_each(gap):
-    return torch.sigmoid(gap.abs()).round().mean()
-
-
-@wrong(
     "Right numbers, and the caller's gaps are no longer what they were: `abs_` and its like write "
     "into what you were given."
 )

@@ -348,16 +348,6 @@ def cushions_with_1e_12(chosen, rejected, margin):
     return _log_of(chosen - rejected - margin, 1e-12)
 
 
-
-
-
-
-
-
-
-
-
-
 @wrong(CUSHIONED)
 def hides_the_infinite(chosen, rejected, margin):
     return -torch.log(torch.sigmoid(chosen - rejected - margin)).nan_to_num(neginf=0.0).mean()

@@ -366,15 +366,6 @@ def rolls_the_values(rewards, values, gamma, lam, mask):
     return _both(found, values, mask)
 
 
-@wrong(
-    "`roll` goes round in a circle: the first value came in behind the last place, and the padding "
-    "carried it back into shorter answers. Behind the end there is 0."
-)
-def rolls_and_carries_through_the_padding(rewards, values, gamma, lam, mask):
-    rewards, values = rewards * mask, values * mask
-    surprise = rewards + gamma * values.roll(-1, 1) - values
-    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r)
-    return _both(found, values, mask)
 
 
 @wrong(
@@ -384,7 +375,7 @@ def rolls_and_carries_through_the_padding(rewards, values, gamma, lam, mask):
 def rolls_and_masks_nothing(rewards, values, gamma, lam, mask):
     rewards, values = rewards * mask, values * mask
     surprise = rewards + gamma * values.roll(-1, 1) - values
-    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r)
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r, masked=False)
     return found, found + values
 
 
@@ -589,15 +580,6 @@ def discounts_by_the_place(rewards, values, gamma, lam, mask):
         found.insert(0, advantage)
     found = torch.stack(found, 1)
     return found, found + values
-
-
-@wrong(
-    "That is what came less what was expected, as if lam were 1: the next values cancel out. lam "
-    "decides how far the drawn rewards are trusted."
-)
-def reward_to_go_less_value(rewards, values, gamma, lam, mask):
-    sums = _gae(rewards, torch.zeros_like(values), gamma, 1.0, mask) * mask
-    return sums - values * mask, sums
 
 
 @wrong(

@@ -34,7 +34,7 @@ def _kl_estimators_probes():
         pair(1, 1),
         pair(6, step=0.2),
         pair(4, 2),
-        (torch.tensor([-1.0, -9.5, -0.2, -26.0]), torch.tensor([-9.0, -0.5, -12.5, -2.0])),
+        (torch.tensor([-1.0, -9.5, -0.2, -17.0]), torch.tensor([-9.0, -0.5, -12.5, -2.0])),
         (torch.tensor([-110.0, -140.0, -120.0]), torch.tensor([-108.0, -141.5, -120.5])),
     ]
 
@@ -152,8 +152,9 @@ def takes_the_size_of_k1(logp_new, logp_ref):
 
 
 @wrong(
-    "`F.kl_div(input, target)` is target · (ln target - input): a sum's terms, weighed, and with "
-    "the arguments in the other order. For drawn tokens the plain difference is asked for."
+    "You weighed k1 by the token's probability, as `F.kl_div(input, target)` does: target · (ln "
+    "target - input). Those are a sum's terms. These tokens were DRAWN with that probability, and "
+    "it has counted once already: the plain difference."
 )
 def torchs_kl_div(logp_new, logp_ref):
     _, k2, k3 = _three(logp_ref - logp_new)
@@ -228,8 +229,6 @@ def divides_probabilities_in_all(logp_new, logp_ref):
     return _three(torch.log(logp_ref.exp() / logp_new.exp()))
 
 
-
-
 LIMITED = (
     "You kept the log-ratio within limits. That is a library's guard, not the estimator: a token "
     "that has gone further costs no more, and nothing pulls it back."
@@ -247,11 +246,6 @@ def keeps_within_10(logp_new, logp_ref):
 
 
 @wrong(LIMITED)
-def keeps_within_20(logp_new, logp_ref):
-    return _three((logp_ref - logp_new).clamp(-20, 20))
-
-
-@wrong(LIMITED)
 def keeps_below_10(logp_new, logp_ref):
     return _three((logp_ref - logp_new).clamp(max=10))
 
@@ -266,12 +260,6 @@ def keeps_k3_within_10(logp_new, logp_ref):
 def keeps_within_5_in_k3(logp_new, logp_ref):
     k1, k2, _ = _three(logp_ref - logp_new)
     return k1, k2, _three((logp_ref - logp_new).clamp(-5, 5))[2]
-
-
-@wrong(LIMITED)
-def keeps_within_20_in_k3(logp_new, logp_ref):
-    k1, k2, _ = _three(logp_ref - logp_new)
-    return k1, k2, _three((logp_ref - logp_new).clamp(-20, 20))[2]
 
 
 @wrong(LIMITED)
@@ -375,15 +363,6 @@ def k3_multiplies(logp_new, logp_ref):
     return -gap, gap**2 / 2, -gap * gap.exp()
 
 
-@wrong(
-    "You weighed k1 by the token's probability. These tokens were DRAWN with that probability: it "
-    "has counted once already."
-)
-def weighs_k1(logp_new, logp_ref):
-    k1, k2, k3 = _three(logp_ref - logp_new)
-    return logp_new.exp() * k1, k2, k3
-
-
 @wrong("Those are bits. The estimates are asked for in nats: nothing is divided by ln 2.")
 def in_bits(logp_new, logp_ref):
     return tuple(k / 0.6931471805599453 for k in _three(logp_ref - logp_new))
@@ -409,15 +388,6 @@ def stacks_the_three(logp_new, logp_ref):
 )
 def takes_the_size_first(logp_new, logp_ref):
     return _three((logp_ref - logp_new).abs())
-
-
-@wrong(
-    "Your k1 and your k3 are of the other direction. The tokens were drawn from the new policy: "
-    "k1 is ln new - ln ref, and k3's e is raised to ln ref - ln new."
-)
-def k1_and_k3_turned_round(logp_new, logp_ref):
-    gap = logp_ref - logp_new
-    return gap, gap**2 / 2, _three(-gap)[2]
 
 
 @wrong(

@@ -24,8 +24,8 @@ def _ppo_loss_reference(logp_new, logp_old, advantages, mask, clip):
 
 def _ppo_loss_probes():
     """Ratios on both sides of the clip and within it, under advantages of both signs; answers of
-    every length; the first step, where new and old are the same; two clips; one token; ratios that have run far
-    away; tokens so unlikely that float32 has only their logarithm."""
+    every length; the first step, where new and old are the same; two clips; one token; ratios
+    that have run far away; tokens so unlikely that float32 has only their logarithm."""
     g = seeded(114)
 
     def given(mask, clip, step=0.3):
@@ -135,8 +135,9 @@ def clips_by_a_factor(logp_new, logp_old, advantages, mask, clip):
 
 
 @wrong(
-    "You clipped on the upper side only. A token of negative advantage is then pushed down without "
-    "an end: that side needs 1 - clip."
+    "You clipped on the upper side only, or for positive advantages only, which comes to the "
+    "same. A token of negative advantage is then pushed down without an end: that side needs 1 - "
+    "clip."
 )
 def clips_above_only(logp_new, logp_old, advantages, mask, clip):
     rho, A = _fixed(logp_new, logp_old, advantages)
@@ -313,8 +314,6 @@ def only_the_advantages_learn(logp_new, logp_old, advantages, mask, clip):
 def divides_probabilities(logp_new, logp_old, advantages, mask, clip):
     rho = logp_new.exp() / logp_old.detach().exp()
     return -_mean(_gain(rho, advantages.detach(), clip), mask)
-
-
 
 
 @wrong(
@@ -577,15 +576,6 @@ def one_plus_the_difference(logp_new, logp_old, advantages, mask, clip):
 def one_loss_a_token(logp_new, logp_old, advantages, mask, clip):
     rho, A = _fixed(logp_new, logp_old, advantages)
     return -_gain(rho, A, clip) * mask
-
-
-@wrong(
-    "You clipped for positive advantages only. For negative ones a ratio below 1 - clip gains "
-    "nothing more either, and that side needs its minimum too."
-)
-def clips_positive_ones_only(logp_new, logp_old, advantages, mask, clip):
-    rho, A = _fixed(logp_new, logp_old, advantages)
-    return -_mean(torch.where(A > 0, _gain(rho, A, clip), rho * A), mask)
 
 
 @wrong(

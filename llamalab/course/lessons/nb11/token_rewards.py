@@ -283,8 +283,6 @@ def a_full_row_is_never_paid(score, logp, ref_logp, mask, beta):
     return -beta * (logp - ref_logp) * mask + end * score[:, None]
 
 
-
-
 @wrong(EVERYBODYS_END)
 def one_score_a_column(score, logp, ref_logp, mask, beta):
     rewards = -beta * (logp - ref_logp) * mask

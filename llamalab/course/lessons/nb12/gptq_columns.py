@@ -73,9 +73,10 @@ def _right(U):
 
 
 @wrong(
-    "You rounded every column to nearest and passed nothing on. That is what GPTQ is compared "
-    "with: the later columns could have made up for the error, and were not asked. (Column i of U, "
-    "below the diagonal, is 0. It is row i that says what they take.)"
+    "Every column came out as its own nearest step. That is what GPTQ is compared with: no error "
+    "reached a column that was still free. (It happens too if the ORIGINAL columns are rounded, "
+    "if you go from the right, or if column i of U, which is 0 below the diagonal, is read for "
+    "row i.)"
 )
 def rounds_to_nearest(weight, U, step):
     return _walk(weight, U, step, lambda w, weight, value, i: 0.0)
@@ -331,14 +332,6 @@ SIZES = (
 )
 RANGE = "Your codes have other ends. Four bits with a sign go from -8 to 7."
 ONE_STEP = "You used one step for all rows. Each row has its own: (out, 1) fits beside (out, 1)."
-FROM_THE_RIGHT = (
-    "You went from the right, so every column is rounded before it could make up for anything. "
-    "From the left: those still free lie to the right."
-)
-ORIGINAL = (
-    "You rounded the ORIGINAL column. By the time that its turn comes it has moved, to make up for "
-    "the errors before it: round what it has become."
-)
 TIMES_STEP = (
     "Your error is multiplied by the step once more. It is in the weights' own units already."
 )
@@ -421,7 +414,7 @@ def error_before_the_clamp(weight, U, step):
     for i in range(w.shape[1]):
         v = w[:, i : i + 1]
         code = (v / step).round().clamp(-8, 7)
-        rounded[:, i : i + 1] = value = code * step
+        rounded[:, i : i + 1] = code * step
         error = (v - (v / step).round() * step) / U[i, i]
         w[:, i + 1 :] -= error * U[i, i + 1 :]
     return rounded
@@ -596,18 +589,6 @@ def codes_from_minus_7_to_8(weight, U, step):
 
 
 @wrong(RANGE)
-def codes_of_8_bits(weight, U, step):
-    w, rounded = weight.clone(), torch.zeros_like(weight)
-    for i in range(w.shape[1]):
-        v = w[:, i : i + 1]
-        code = (v / step).round().clamp(-128, 127)
-        rounded[:, i : i + 1] = value = code * step
-        error = (v - value) / U[i, i]
-        w[:, i + 1 :] -= error * U[i, i + 1 :]
-    return rounded
-
-
-@wrong(RANGE)
 def codes_without_a_lower_end(weight, U, step):
     w, rounded = weight.clone(), torch.zeros_like(weight)
     for i in range(w.shape[1]):
@@ -670,42 +651,6 @@ def smallest_step(weight, U, step):
     return rounded
 
 
-@wrong(FROM_THE_RIGHT)
-def from_the_right(weight, U, step):
-    w, rounded = weight.clone(), torch.zeros_like(weight)
-    for i in reversed(range(w.shape[1])):
-        v = w[:, i : i + 1]
-        code = (v / step).round().clamp(-8, 7)
-        rounded[:, i : i + 1] = value = code * step
-        error = (v - value) / U[i, i]
-        w[:, i + 1 :] -= error * U[i, i + 1 :]
-    return rounded
-
-
-@wrong(ORIGINAL)
-def rounds_the_original(weight, U, step):
-    w, rounded = weight.clone(), torch.zeros_like(weight)
-    for i in range(w.shape[1]):
-        v = w[:, i : i + 1]
-        code = (weight[:, i : i + 1] / step).round().clamp(-8, 7)
-        rounded[:, i : i + 1] = value = code * step
-        error = (v - value) / U[i, i]
-        w[:, i + 1 :] -= error * U[i, i + 1 :]
-    return rounded
-
-
-@wrong(ORIGINAL)
-def rounds_the_original_and_its_error(weight, U, step):
-    w, rounded = weight.clone(), torch.zeros_like(weight)
-    for i in range(w.shape[1]):
-        v = w[:, i : i + 1]
-        code = (weight[:, i : i + 1] / step).round().clamp(-8, 7)
-        rounded[:, i : i + 1] = value = code * step
-        error = (weight[:, i : i + 1] - value) / U[i, i]
-        w[:, i + 1 :] -= error * U[i, i + 1 :]
-    return rounded
-
-
 @wrong(TIMES_STEP)
 def error_times_the_step(weight, U, step):
     w, rounded = weight.clone(), torch.zeros_like(weight)
@@ -724,20 +669,8 @@ def error_of_the_code(weight, U, step):
     for i in range(w.shape[1]):
         v = w[:, i : i + 1]
         code = (v / step).round().clamp(-8, 7)
-        rounded[:, i : i + 1] = value = code * step
+        rounded[:, i : i + 1] = code * step
         error = (v - code) / U[i, i]
-        w[:, i + 1 :] -= error * U[i, i + 1 :]
-    return rounded
-
-
-@wrong(CODE_ERROR)
-def error_in_steps_of_the_code(weight, U, step):
-    w, rounded = weight.clone(), torch.zeros_like(weight)
-    for i in range(w.shape[1]):
-        v = w[:, i : i + 1]
-        code = (v / step).round().clamp(-8, 7)
-        rounded[:, i : i + 1] = value = code * step
-        error = (v / step - code) / U[i, i]
         w[:, i + 1 :] -= error * U[i, i + 1 :]
     return rounded
 
@@ -781,19 +714,6 @@ def skips_the_next_column(weight, U, step):
 @wrong(WRONG_INVERSE)
 def from_u_u_transposed(weight, U, step):
     U = U @ U.T
-    w, rounded = weight.clone(), torch.zeros_like(weight)
-    for i in range(w.shape[1]):
-        v = w[:, i : i + 1]
-        code = (v / step).round().clamp(-8, 7)
-        rounded[:, i : i + 1] = value = code * step
-        error = (v - value) / U[i, i]
-        w[:, i + 1 :] -= error * U[i, i + 1 :]
-    return rounded
-
-
-@wrong(WRONG_INVERSE)
-def from_the_inverse_hessian(weight, U, step):
-    U = U.T @ U
     w, rounded = weight.clone(), torch.zeros_like(weight)
     for i in range(w.shape[1]):
         v = w[:, i : i + 1]
@@ -861,8 +781,6 @@ def moves_all_and_rounds_at_the_end(weight, U, step):
         error = (v - (v / step).round().clamp(-8, 7) * step) / U[i, i]
         moved[:, i + 1 :] -= error * U[i, i + 1 :]
     return (moved / step).round().clamp(-8, 7) * step
-
-
 
 
 @wrong(RETURNS_MOVED)

@@ -473,12 +473,9 @@ def largest_number_of_w(x, w, threshold):
     return _product(kept, w, a, b) + rest @ w.T
 
 
-
-
 @wrong(NO_ROUNDING)
 def never_rounds(x, w, threshold):
     kept, rest = _split(x, threshold)
-    a, b = _steps(kept), _steps(w)
     return kept @ w.T + rest @ w.T
 
 
@@ -508,13 +505,6 @@ def outliers_scaled_too(x, w, threshold):
     kept, rest = _split(x, threshold)
     a, b = _steps(kept), _steps(w)
     return ((kept / a).round() @ (w / b).round().T + rest @ w.T) * a * b.T
-
-
-@wrong(OUTLIERS_SCALED)
-def outliers_scaled_by_w(x, w, threshold):
-    kept, rest = _split(x, threshold)
-    a, b = _steps(kept), _steps(w)
-    return ((kept / a).round() @ (w / b).round().T * a + rest @ (w / b).round().T) * b.T * 1
 
 
 @wrong(ROWS)
@@ -627,28 +617,26 @@ def w_scaled_without_outlier_columns(x, w, threshold):
 @wrong(OUTLIERS_ALONE)
 def the_outliers_alone(x, w, threshold):
     kept, rest = _split(x, threshold)
-    a, b = _steps(kept), _steps(w)
     return rest @ w.T
 
 
 @wrong(EXCHANGED)
 def kept_and_outliers_exchanged(x, w, threshold):
     kept, rest = _split(x, threshold)
-    a, b = _steps(kept), _steps(w)
+    b = _steps(w)
     return _product(rest, w, _steps(rest), b) + kept @ w.T
 
 
 @wrong(NO_STEP)
 def x_rounded_without_a_scale(x, w, threshold):
     kept, rest = _split(x, threshold)
-    a, b = _steps(kept), _steps(w)
+    b = _steps(w)
     return kept.round() @ ((w / b).round() * b).T + rest @ w.T
 
 
 @wrong(NO_STEP)
 def both_rounded_without_a_scale(x, w, threshold):
     kept, rest = _split(x, threshold)
-    a, b = _steps(kept), _steps(w)
     return kept.round() @ w.round().T + rest @ w.T
 
 

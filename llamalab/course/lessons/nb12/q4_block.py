@@ -287,7 +287,7 @@ ENDS = (
 )
 ONE_HALF = (
     "One half of the block is missing from your bytes: element j goes into the low four bits and "
-    "element j + 16 into the high ones."
+    "element j + 16 into the high ones. (A shift by 8 pushes it out of the byte.)"
 )
 BYTES = "The bits are right, in another type. Bytes are uint8: no sign, and eight bits each."
 AWAY = (
@@ -318,8 +318,6 @@ def magnitude_over_minus_8(x):
     return d[:, 0].half(), _packed(q)
 
 
-
-
 @wrong(SIGN_LOST)
 def magnitude_over_minus_8_to_the_even(x):
     d = x.abs().amax(-1, keepdim=True) / -8
@@ -334,8 +332,6 @@ def magnitude_over_8_to_the_even(x):
     y = x * _inverse(d)
     q = (y.round() + 8).clamp(0, 15).to(torch.uint8)
     return d[:, 0].half(), _packed(q)
-
-
 
 
 @wrong(PLUS_8)
@@ -458,8 +454,6 @@ def smallest_number_over_8(x):
     return d[:, 0].half(), _packed(q)
 
 
-
-
 @wrong(LARGEST)
 def smallest_number_unguarded_below(x):
     d = x.amin(-1, keepdim=True) / -8
@@ -530,14 +524,6 @@ def times_15(x):
     y = x * _inverse(d)
     q = (y + 8.5).clamp(0, 15).to(torch.uint8)
     return d[:, 0].half(), q[:, :16] + 15 * q[:, 16:]
-
-
-@wrong(SHIFT)
-def shifts_by_8(x):
-    d = _extreme(x) / -8
-    y = x * _inverse(d)
-    q = (y + 8.5).clamp(0, 15).to(torch.uint8)
-    return d[:, 0].half(), q[:, :16] | q[:, 16:] << 8
 
 
 @wrong(NEIGHBOURS)

@@ -415,8 +415,6 @@ def halves_upwards_by_comparing_and_divides(x):
     return d[:, 0].half(), (y.floor() + (y - y.floor() >= 0.5)).to(torch.int8)
 
 
-
-
 @wrong(HALVES_TO_THE_EVEN)
 def halves_to_the_even_in_double(x):
     d = _steps(x)
@@ -431,8 +429,6 @@ def divides_in_double(x):
     return d[:, 0].half(), _codes(y)
 
 
-
-
 @wrong(ROUNDED)
 def to_the_even_by_the_rounded(x):
     d = _steps(x)
@@ -440,17 +436,11 @@ def to_the_even_by_the_rounded(x):
     return d[:, 0].half(), y.round().to(torch.int8)
 
 
-
-
-
-
 @wrong(INTO_128)
 def into_128_steps_unclipped(x):
     d = _steps(x, 128)
     y = x * torch.where(d != 0, 1 / d, 0.0)
     return d[:, 0].half(), _away(y).to(torch.int8)
-
-
 
 
 @wrong(INTO_128)
@@ -600,8 +590,6 @@ def halves_towards_zero(x):
     return d[:, 0].half(), (y.sign() * (y.abs() - 0.5).ceil().clamp(min=0)).to(torch.int8)
 
 
-
-
 @wrong(UP_OR_DOWN)
 def rounds_up(x):
     d = _steps(x)
@@ -656,8 +644,6 @@ def adds_1e_12_to_the_even(x):
     d = _steps(x)
     y = x / (d + 1e-12)
     return d[:, 0].half(), y.round().to(torch.int8)
-
-
 
 
 @wrong(RANGE)
