@@ -172,8 +172,9 @@ def logarithm_of_the_sigmoid(chosen, rejected, margin):
 
 
 CUSHIONED = (
-    "A small number under the logarithm, added or as a limit, keeps it finite, and hides the worst "
-    "pairs: their loss stops at about 20 and their gradient is 0. `F.logsigmoid` needs no cushion."
+    "A small number under the logarithm, added or as a limit, keeps it finite, and hides the "
+    "worst pairs: their loss stops growing and their gradient is 0. `F.logsigmoid` needs no "
+    "cushion. (`binary_cross_entropy` of a sigmoid has such a limit built in.)"
 )
 
 
@@ -348,7 +349,10 @@ def cushions_with_1e_12(chosen, rejected, margin):
     return _log_of(chosen - rejected - margin, 1e-12)
 
 
-@wrong(CUSHIONED)
+@wrong(
+    "`nan_to_num` put a number where the loss of the worst pairs was infinite: they cost nothing, "
+    "or the same as any other, and teach nothing. `F.logsigmoid` is never infinite."
+)
 def hides_the_infinite(chosen, rejected, margin):
     return -torch.log(torch.sigmoid(chosen - rejected - margin)).nan_to_num(neginf=0.0).mean()
 

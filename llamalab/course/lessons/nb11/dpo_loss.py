@@ -335,8 +335,9 @@ def never_divides_without_the_stable_logarithm(
 
 
 CUSHIONED = (
-    "A small number under the logarithm, added or as a limit, keeps it finite, and hides the worst "
-    "pairs: their loss stops at about 20 and their gradient is 0. `F.logsigmoid` needs no cushion."
+    "A small number under the logarithm, added or as a limit, keeps it finite, and hides the "
+    "worst pairs: their loss stops growing and their gradient is 0. `F.logsigmoid` needs no "
+    "cushion. (`binary_cross_entropy` of a sigmoid has such a limit built in.)"
 )
 
 
@@ -544,12 +545,6 @@ def divides_probabilities(
         beta * torch.log(policy_chosen.exp() / reference_chosen.exp())
         - beta * torch.log(policy_rejected.exp() / reference_rejected.exp())
     )
-
-
-
-
-
-
 
 
 @wrong("That is in bits. The loss is asked for in nats: it starts at ln 2, and not at 1.")

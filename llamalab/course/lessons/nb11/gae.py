@@ -366,8 +366,6 @@ def rolls_the_values(rewards, values, gamma, lam, mask):
     return _both(found, values, mask)
 
 
-
-
 @wrong(
     "`roll` goes round in a circle: the first value came in behind the last place, and the padding "
     "carried it back into shorter answers. Behind the end there is 0."

@@ -324,7 +324,7 @@ def mean_price_of_the_answer(score, logp, ref_logp, mask, beta):
     return _paid(score, -beta * kl * mask, mask)
 
 
-@wrong("You divided by beta. It is the price of a nat: half of it, and each step costs half.")
+@wrong("You divided by beta. It is the price of a nat: with half of it each step costs half.")
 def divides_by_beta(score, logp, ref_logp, mask, beta):
     return _paid(score, -(logp - ref_logp) * mask / max(beta, 1e-8), mask)
 

@@ -210,8 +210,8 @@ def x_in_floats(x, w, threshold):
 
 
 WRAPS = (
-    "Your sums are kept in int8 as well, and wrap around at 127. Products of 8 bits need 16, and "
-    "sums of many need 32."
+    "Your products or their sums are kept in int8 as well, and wrap around at 127. Products of 8 "
+    "bits need 16, and sums of many need 32."
 )
 
 

@@ -547,6 +547,21 @@ def the_root_of_the_middle(x, levels):
     return absmax, torch.bucketize(unit, (levels[1:] + levels[:-1])).to(torch.uint8)
 
 
+@wrong("The two are right and stand the wrong way round: first absmax, then the codes.")
+def codes_come_first(x, levels):
+    absmax, unit = _unit(x)
+    return _nearest(unit, levels), absmax
+
+
+@wrong(
+    "You looked down the columns: a block is a ROW, and each has a largest magnitude of its own. "
+    "`dim=-1` looks along the rows."
+)
+def scales_of_columns(x, levels):
+    absmax = x.abs().amax(0)
+    return absmax, _nearest(x / torch.where(absmax > 0, absmax, 1.0), levels)
+
+
 EXERCISE = Exercise(
     name="nf4_codes",
     title="The nearest level",

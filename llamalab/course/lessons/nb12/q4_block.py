@@ -36,7 +36,26 @@ def _probes():
     small = torch.randn(3, 32, generator=g) * 1e-5  # float16 has few digits for such a scale
     tiny = torch.randn(3, 32, generator=g) * 3e-8  # and for such a one none
     one = torch.randn(1, 32, generator=g)
-    return [(sizes,), (ties,), (twice,), (zeros,), (one,), (above,), (small,), (tiny,)]
+    return [
+        (sizes,),
+        (ties,),
+        (twice,),
+        (zeros,),
+        (one,),
+        (above,),
+        (small,),
+        (tiny,),
+        (_halves(g),),
+    ]
+
+
+def _halves(g):
+    """Blocks of -7.5, -6.5, -5.5, … steps: only where x / d or x (1/d) is rounded to less or more
+    than that do the two have different codes."""
+    exact = torch.cat((torch.tensor([-8.0]), torch.arange(31) % 7 - 7.5))
+    x = exact * (torch.rand(16, 1, generator=g) + 0.5)
+    d = x[:, :1] / -8
+    return torch.where((x / d).eq(-exact) & (x * (1 / d)).eq(-exact), 0.0, x)
 
 
 def _extreme(x):
@@ -660,6 +679,36 @@ def adds_1e_6(x):
     y = x * (1 / (d + 1e-6))
     q = (y + 8.5).clamp(0, 15).to(torch.uint8)
     return d[:, 0].half(), _packed(q)
+
+
+@wrong("The two are right and stand the wrong way round: first the scales d, then the bytes.")
+def bytes_come_first(x):
+    d, q = _right(x)
+    return _packed(q), d[:, 0].half()
+
+
+DIVIDED = (
+    "You divided by d. ggml multiplies by 1/d, which has been rounded: where a number lies on a "
+    "half the two have different last digits, and its code is another. Take the reciprocal first."
+)
+
+
+@wrong(DIVIDED)
+def divides(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x / torch.where(d != 0, d, 1.0) + 8.5).clamp(0, 15).byte())
+
+
+@wrong(NO_OFFSET)
+def without_the_8_wrapping(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x * _inverse(d) + 0.5).trunc().clamp(max=15).to(torch.uint8))
+
+
+@wrong(NO_OFFSET)
+def without_the_8_to_the_even_wrapping(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x * _inverse(d)).round().clamp(max=15).to(torch.uint8))
 
 
 EXERCISE = Exercise(

@@ -674,6 +674,20 @@ def fractions_as_codes(x):
     return d[:, 0].half(), _codes(y)
 
 
+@wrong("The two are right and stand the wrong way round: first the scales d, then the codes q.")
+def codes_come_first(x):
+    return _block(x, _steps(x))[::-1]
+
+
+@wrong(
+    "You looked down the columns: a block is a ROW of 32 numbers, and each has a scale of its own. "
+    "`dim=-1` looks along the rows."
+)
+def scales_of_columns(x):
+    d = x.abs().amax(0) / 127
+    return d.half(), _codes(x * torch.where(d > 0, 1 / d, 0.0))
+
+
 EXERCISE = Exercise(
     name="q8_block",
     title="A block of Q8_0",
