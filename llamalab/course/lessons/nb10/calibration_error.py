@@ -445,6 +445,142 @@ def twice_the_gap(chosen, rejected, bins):
     return _walk(sure, (gap > 0).float(), bins, _place(sure, bins))
 
 
+@wrong(
+    "You compared one probability with another. Right is what came true, 1 or 0: whether the "
+    "chosen answer has the higher score."
+)
+def right_is_how_probable(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), torch.sigmoid(gap)
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + inside.sum() / len(gap) * off
+    return error
+
+
+@wrong(
+    "You divided by the number of bins as well. The weights, each bin's share of the pairs, add "
+    "up to 1 already."
+)
+def divides_by_the_bins_too(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), (gap > 0).float()
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + inside.sum() / len(gap) * off
+    return error / bins
+
+
+@wrong(
+    "You took a root at the end. The error is a mean of distances, in the unit of a probability, "
+    "and needs none."
+)
+def root_of_the_error(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), (gap > 0).float()
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + inside.sum() / len(gap) * off
+    return error.sqrt()
+
+
+@wrong(
+    "A pair counts as right with you only if its gap exceeds some number. Right is every pair "
+    "whose chosen answer has the higher score, by however little."
+)
+def right_only_by_a_distance(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), (gap > 0.5).float()
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + inside.sum() / len(gap) * off
+    return error
+
+
+@wrong(
+    "Only bins that are too sure count with you. A model that is right more often than it says is "
+    "off as well: the size of the distance."
+)
+def only_too_sure(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), (gap > 0).float()
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).clamp(min=0)
+            error = error + inside.sum() / len(gap) * off
+    return error
+
+
+@wrong(
+    "Only bins that are not sure enough count with you. A model that says more than it knows is "
+    "off as well: the size of the distance."
+)
+def only_not_sure_enough(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), (gap > 0).float()
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (right[inside].mean() - sure[inside].mean()).clamp(min=0)
+            error = error + inside.sum() / len(gap) * off
+    return error
+
+
+@wrong(
+    "Your bins are twice as wide as asked, and half of them stay empty: a half to 1 is a width of "
+    "a half, and `bins` of them have to fit into it."
+)
+def bins_twice_as_wide(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = torch.sigmoid(gap.abs()), (gap > 0).float()
+    place = ((sure - 0.5) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + inside.sum() / len(gap) * off
+    return error
+
+
+@wrong(
+    "A score is no probability, and its size neither: a gap of 1 is 73 % sure. The sigmoid makes "
+    "one of the other."
+)
+def gap_without_the_sigmoid_from_a_half(chosen, rejected, bins):
+    gap = chosen - rejected
+    sure, right = gap.abs().clamp(max=1), (gap > 0).float()
+    place = ((2 * sure - 1) * bins).long().clamp(max=bins - 1)
+    error = torch.zeros(())
+    for b in range(bins):
+        inside = place == b
+        if inside.any():
+            off = (sure[inside].mean() - right[inside].mean()).abs()
+            error = error + inside.sum() / len(gap) * off
+    return error
+
+
 EXERCISE = Exercise(
     name="calibration_error",
     title="As sure as it is right?",

@@ -1,6 +1,7 @@
 """Notebook 10, exercise 4: Two scores, one reward."""
 
 import torch
+import torch.nn.functional as F
 
 from llamalab import alignment
 from llamalab.course.engine import Exercise, WrongAnswers, seeded
@@ -505,6 +506,94 @@ def helpfulness_alone(safety, helpfulness, is_safety_prompt):
 def only_the_other_logarithm(safety, helpfulness, is_safety_prompt):
     p = _decides(safety, helpfulness, is_safety_prompt).clamp(1e-6, 1 - 1e-6)
     return -torch.log(1 - p)
+
+
+@wrong(
+    "You handed the decision to safety for low helpfulness too. An answer that is safe and of no "
+    "use is then paid for being safe. It is SAFETY below 0.15 that decides."
+)
+def low_helpfulness_decides_too(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15) | (helpfulness < 0.15)
+    p = torch.where(decides, safety, helpfulness)
+    return torch.logit(p, eps=1e-6)
+
+
+@wrong(
+    "Unsafe answers get a fixed reward with you. How unsafe an answer is still counts: the logit "
+    "of the safety score itself."
+)
+def a_fixed_price_for_the_unsafe(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    p = torch.where(decides, safety, helpfulness)
+    return torch.where(safety < 0.15, -10.0, torch.logit(p, eps=1e-6))
+
+
+@wrong(
+    "Where safety decides you turned its sign: the safest answer would be paid least. A high "
+    "safety score is a good one."
+)
+def turns_safety_round(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    p = torch.where(decides, safety, helpfulness)
+    return torch.logit(p, eps=1e-6) * torch.where(decides, -1.0, 1.0)
+
+
+@wrong(
+    "You guarded one end only. At 0 the logit is -inf, at 1 it is +inf, and scores reach both in "
+    "float32. Keep the score 1e-6 away from either."
+)
+def guards_the_1_alone(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    p = torch.where(decides, safety, helpfulness)
+    return torch.logit(p.clamp(max=1 - 1e-6))
+
+
+@wrong(
+    "2 p - 1 goes from -1 to 1 and no further: there a good answer and a very good one lie close "
+    "together. The logit, ln(p / (1 - p)), spreads them out."
+)
+def stretches_to_minus_1_and_1(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    p = torch.where(decides, safety, helpfulness)
+    return 2 * p - 1
+
+
+@wrong(
+    "Softplus and exp are no inverse of the sigmoid. The score comes FROM a sigmoid; the logit, "
+    "ln(p / (1 - p)), undoes it."
+)
+def softplus_of_the_score(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    p = torch.where(decides, safety, helpfulness)
+    return F.softplus(p)
+
+
+@wrong(
+    "You mixed the two with weights. 0.15 is a threshold, and no weight: one of the two decides, "
+    "alone."
+)
+def weighs_the_two(safety, helpfulness, is_safety_prompt):
+    p = 0.15 * safety + 0.85 * helpfulness
+    return torch.logit(p, eps=1e-6)
+
+
+@wrong(
+    "You took the root of the product. It is low for every answer that is middling on each. One "
+    "of the two decides, alone."
+)
+def root_of_the_product(safety, helpfulness, is_safety_prompt):
+    p = (safety * helpfulness).sqrt()
+    return torch.logit(p, eps=1e-6)
+
+
+@wrong(
+    "You added 1e-6 to the score. At 0 that helps; at 1 it is beyond the end, and the logit is "
+    "nan. Keep the score 1e-6 away from BOTH ends."
+)
+def moves_the_score_up(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    p = torch.where(decides, safety, helpfulness)
+    return torch.logit(p + 1e-6)
 
 
 EXERCISE = Exercise(

@@ -362,6 +362,48 @@ def distance_from_a_coin(gap):
     return (torch.sigmoid(gap) - 0.5).abs().mean()
 
 
+@wrong(
+    "You took the root of the gap's size. The gap itself goes into the sigmoid: a difference of "
+    "two scores."
+)
+def root_of_the_gap(gap):
+    p = torch.sigmoid(gap.abs().sqrt())
+    return p.mean()
+
+
+@wrong(
+    "You took the mean gap away first. A gap of 0 means that two answers are alike, and that zero "
+    "stands where it stands, whatever the other pairs are."
+)
+def takes_the_mean_gap_away(gap):
+    p = torch.sigmoid((gap - gap.mean()).abs())
+    return p.mean()
+
+
+@wrong(
+    "You divided the gaps by their spread. The unit of a score is fixed by the sigmoid: a gap of "
+    "1 is preferred with 73 %, whatever the other pairs are."
+)
+def divides_by_the_spread(gap):
+    p = torch.sigmoid((gap / gap.square().mean().sqrt()).abs())
+    return p.mean()
+
+
+@wrong(
+    "p squared is how often two annotators BOTH prefer the better one. Accuracy is counted on one "
+    "label: p."
+)
+def squares_the_probabilities(gap):
+    p = torch.sigmoid(gap.abs())
+    return (p**2).mean()
+
+
+@wrong("The number is right, in a tensor of shape (1,). A scalar is asked for, without an axis.")
+def keeps_an_axis(gap):
+    p = torch.sigmoid(gap.abs())
+    return p.mean(0, keepdim=True)
+
+
 EXERCISE = Exercise(
     name="label_ceiling",
     title="The ceiling of noisy labels",

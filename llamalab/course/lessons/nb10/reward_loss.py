@@ -494,6 +494,65 @@ def only_the_wrong_pairs(chosen, rejected, margin):
     return (-F.logsigmoid(gap) * (gap < 0)).mean()
 
 
+@wrong(
+    "The margin is taken off twice. Once: the chosen answer has to win by the margin, and not by "
+    "two of it."
+)
+def takes_the_margin_off_twice(chosen, rejected, margin):
+    gap = chosen - rejected - 2 * margin
+    return -F.logsigmoid(gap).mean()
+
+
+@wrong(
+    "You used one margin for all, the largest. Every pair has to win by as much now, also those "
+    "that people were unsure of. Each pair has its own."
+)
+def the_largest_margin_for_all(chosen, rejected, margin):
+    gap = chosen - rejected - torch.as_tensor(margin).max()
+    return -F.logsigmoid(gap).mean()
+
+
+@wrong(
+    "You took each side's mean off the scores. That takes away what the model has learned: on "
+    "average the chosen answers ARE better. The gap of the scores as they are."
+)
+def centres_the_scores(chosen, rejected, margin):
+    gap = (chosen - chosen.mean()) - (rejected - rejected.mean()) - margin
+    return -F.logsigmoid(gap).mean()
+
+
+@wrong(
+    "You weighed each pair by how wrong it is, as a focal loss does. -ln sigma does that by "
+    "itself, through its slope: the plain mean."
+)
+def weighs_by_how_wrong(chosen, rejected, margin):
+    gap = chosen - rejected - margin
+    return -((1 - torch.sigmoid(gap)) * F.logsigmoid(gap)).mean()
+
+
+@wrong("You divided by the number of pairs less one. A mean is divided by all of them.")
+def divides_by_one_less(chosen, rejected, margin):
+    gap = chosen - rejected - margin
+    return -F.logsigmoid(gap).sum() / max(len(gap) - 1, 1)
+
+
+@wrong(
+    "That is a squared hinge: 0 as soon as the gap exceeds the margin. Bradley and Terry's loss "
+    "never stops, it only grows faint: -ln sigma of the gap less the margin."
+)
+def squared_hinge(chosen, rejected, margin):
+    return F.relu(margin - (chosen - rejected)).square().mean()
+
+
+@wrong(
+    "You divided the gap by the margin. A margin of 0, for pairs people were unsure of, then "
+    "makes every gap infinite. Subtract it."
+)
+def divides_by_the_margin(chosen, rejected, margin):
+    gap = chosen - rejected
+    return -F.logsigmoid(gap / (margin + 1e-8)).mean()
+
+
 EXERCISE = Exercise(
     name="reward_loss",
     title="The reward model's loss",

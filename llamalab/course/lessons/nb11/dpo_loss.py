@@ -709,6 +709,97 @@ def pulls_up_the_chosen_too(
     return _loss(beta * (chosen - rejected)) - policy_chosen.mean()
 
 
+@wrong(
+    "You divided one answer's gain by the other's. They are logarithms: what teaches is their "
+    "DIFFERENCE, chosen less rejected."
+)
+def divides_the_two(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    c = policy_chosen - reference_chosen
+    r = policy_rejected - reference_rejected
+    x = beta * (c / r)
+    return (-F.logsigmoid(x)).mean()
+
+
+@wrong(
+    "You added beta. It MULTIPLIES the difference: it says how many nats of change a preference "
+    "is worth."
+)
+def adds_beta(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    c = policy_chosen - reference_chosen
+    r = policy_rejected - reference_rejected
+    x = beta + (c - r)
+    return (-F.logsigmoid(x)).mean()
+
+
+@wrong(
+    "You multiplied by the root of beta. The implicit reward is beta times the log-ratio, beta "
+    "itself."
+)
+def root_of_beta(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    c = policy_chosen - reference_chosen
+    r = policy_rejected - reference_rejected
+    x = beta**0.5 * (c - r)
+    return (-F.logsigmoid(x)).mean()
+
+
+@wrong(
+    "You took a margin off the gap. DPO asks for none: at the start, where policy and reference "
+    "agree, the loss is ln 2."
+)
+def asks_for_a_margin(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    c = policy_chosen - reference_chosen
+    r = policy_rejected - reference_rejected
+    x = beta * (c - r) - 1
+    return (-F.logsigmoid(x)).mean()
+
+
+@wrong(
+    "For the chosen answer you took reference less policy, and policy less reference for the "
+    "rejected one. Both would be made less likely: policy less reference, in both."
+)
+def turns_the_chosen_round(
+    policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
+):
+    c = reference_chosen - policy_chosen
+    r = policy_rejected - reference_rejected
+    x = beta * (c - r)
+    return (-F.logsigmoid(x)).mean()
+
+
+@wrong(
+    "You judged each answer alone: up with one, down with the other, and half of each. In DPO "
+    "only their difference counts, as in the reward model's loss."
+)
+def judges_each_alone_by_half(
+    policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
+):
+    c = policy_chosen - reference_chosen
+    r = policy_rejected - reference_rejected
+    return -F.logsigmoid(torch.cat([beta * c, -beta * r])).mean()
+
+
+@wrong(
+    "You squared the log. A pair twice as wrong then counts four times: the loss is the plain -ln "
+    "sigma."
+)
+def squared_logarithm(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    c = policy_chosen - reference_chosen
+    r = policy_rejected - reference_rejected
+    x = beta * (c - r)
+    return F.logsigmoid(x).square().mean()
+
+
+@wrong(
+    "That is a hinge: 0 as soon as the gap is above 0. DPO's loss never stops, it only grows "
+    "faint: -ln sigma of the gap."
+)
+def hinge_at_0(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    c = policy_chosen - reference_chosen
+    r = policy_rejected - reference_rejected
+    x = beta * (c - r)
+    return F.relu(-x).mean()
+
+
 EXERCISE = Exercise(
     name="dpo_loss",
     title="DPO's loss",

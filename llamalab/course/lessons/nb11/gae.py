@@ -615,6 +615,161 @@ def carries_the_surprise(rewards, values, gamma, lam, mask):
     return _both(torch.stack(found, 1), values, mask)
 
 
+@wrong(
+    "You took the mean off the advantages. Whitening comes afterwards, and only for the policy; "
+    "the returns are built from the advantages as they are."
+)
+def centres_at_the_end(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    advantages = (advantages - (advantages * mask).sum() / mask.sum()) * mask
+    return advantages, advantages + values
+
+
+@wrong(
+    "The advantages are right. In the returns you discounted the value. It stands at this very "
+    "place, no step away: advantage + value."
+)
+def returns_with_a_discounted_value(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + gamma * values
+
+
+@wrong(
+    "What is carried on holds the next value a second time. It has its place in the surprise; "
+    "carried on is gamma lam A_{t+1}."
+)
+def lam_alone_and_the_next_value_twice(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + lam * (later + gamma * after)
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong(
+    "You cut the advantages off at 1. Nothing is limited here: the token that earned most has to "
+    "learn most."
+)
+def cuts_the_advantages_off(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later.clamp(-1, 1)
+    return advantages, advantages + values
+
+
+@wrong(
+    "Both stand in reverse: they were collected from the end and not turned round, or turned "
+    "round once too often."
+)
+def both_reversed(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages.flip(1), (advantages + values).flip(1)
+
+
+@wrong(
+    "The value that you carry to the step before is not this column's own. What token t - 1 sees "
+    "as its next value is V_t."
+)
+def next_value_from_before(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t - 1]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong(
+    "You took the next ADVANTAGE for the next value. The surprise compares values: r_t + gamma "
+    "V_{t+1} - V_t."
+)
+def advantage_for_the_next_value(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = later
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong("You divided by lam. What is carried on shrinks with each step: gamma TIMES lam.")
+def gamma_over_lam(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma / max(lam, 1e-8) * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong(
+    "The advantages are right. In the returns the rewards are counted once more: they are in the "
+    "advantages already. Advantage + value."
+)
+def rewards_in_the_returns_twice(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values + rewards
+
+
+@wrong("The value is taken away twice. Once: r_t + gamma V_{t+1} - V_t.")
+def value_taken_away_twice(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - 2 * values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
 EXERCISE = Exercise(
     name="gae",
     title="Advantages by GAE",

@@ -454,6 +454,131 @@ def cuts_both_off(logp_new, logp_ref):
     return _three((logp_ref - logp_new).detach())
 
 
+@wrong(
+    "In k3 you took k2 away. It is ratio - 1, which is 0 on average, less the LOGARITHM of the "
+    "ratio."
+)
+def k3_takes_k2_away(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap**2 / 2
+    return k1, k2, k3
+
+
+@wrong(
+    "k1 is a ratio of probabilities with you. It is the LOGARITHM of that ratio, and 0 where the "
+    "two policies agree."
+)
+def k1_is_the_ratio(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = (-gap).exp()
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "k1 is a ratio less 1 with you, which is nearly the logarithm for small steps. k1 is the "
+    "logarithm itself, ln new - ln ref."
+)
+def k1_is_the_ratio_less_1(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = (-gap).exp() - 1
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "In k2 you squared the ratio, and not its logarithm. It is a half where the two policies "
+    "agree, and there the KL is 0."
+)
+def k2_squares_the_whole_ratio(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap.exp() ** 2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "k2 is a square and no absolute value: half of |l| falls in proportion to the step, and the "
+    "KL falls with its square."
+)
+def k2_halves_the_size(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap.abs() / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong("k2 is l squared, over 2. A cube has a sign, and k2 none.")
+def k2_cubes(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**3 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "In k3 you took the size of ratio - 1. Its sign is needed: on average it is 0, and costs "
+    "nothing."
+)
+def k3_takes_a_size(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = (gap.exp() - 1).abs() - gap
+    return k1, k2, k3
+
+
+@wrong("One of the three is missing: k1, k2 and k3 are asked for.")
+def two_of_three(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k3 = gap.exp() - 1 - gap
+    return k1, k3
+
+
+@wrong(
+    "You averaged over the batch. A number for each token is asked for: the penalty is paid token "
+    "by token."
+)
+def averages_over_the_batch(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1.mean(0), k2.mean(0), k3.mean(0)
+
+
+@wrong(
+    "The values are right, and in k3 you held the reference fast. That is a good habit, and the "
+    "caller's: here nothing is detached."
+)
+def holds_the_reference_fast_in_k3(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = (logp_ref.detach() - logp_new).exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "You kept k3 below a limit. That is a library's guard, not the estimator: a token that has "
+    "gone further costs no more, and nothing pulls it back."
+)
+def keeps_k3_below_1(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = (gap.exp() - 1 - gap).clamp(max=1)
+    return k1, k2, k3
+
+
 EXERCISE = Exercise(
     name="kl_estimators",
     title="Three ways to estimate a KL",

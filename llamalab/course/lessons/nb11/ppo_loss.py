@@ -596,6 +596,141 @@ def adds_the_kl(logp_new, logp_old, advantages, mask, clip):
     return -_mean(_gain(rho, A, clip), mask) + 0.1 * _mean(logp_new - logp_old.detach(), mask)
 
 
+@wrong(
+    "Both of your borders are the same, so the clipped ratio is a constant. It may move freely "
+    "between 1 - clip and 1 + clip."
+)
+def one_border_for_both(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(max=1 + clip).clamp(min=1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You clipped at 1 instead of 1 + clip. A good token could not become more likely at all; "
+    "within the clip it may."
+)
+def clips_at_1_above(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You clipped at 1 instead of 1 - clip. A bad token could not become less likely at all; "
+    "within the clip it may."
+)
+def clips_at_1_below(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "The free gain is the log-probability times the advantage with you. It is the RATIO times the "
+    "advantage, the same ratio that is clipped in the other."
+)
+def logp_for_the_free_gain(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = logp_new * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You cut the advantages off. It is the RATIO that is kept between 1 - clip and 1 + clip; an "
+    "advantage may be as large as it likes."
+)
+def cuts_the_advantages_off(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    A = A.clamp(-1, 1)
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You kept positive advantages only. What went worse than expected has to become less likely: "
+    "that is half of what there is to learn."
+)
+def only_positive_advantages(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    A = A.clamp(min=0)
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong("1 less the gain has the right gradient and another value. The loss is minus the mean gain.")
+def one_less_the_gain(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return 1 - (gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You added an entropy, or some other price, to the loss. Only the clipped gain is asked for."
+)
+def adds_the_entropy(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return 0.01 * (logp_new * mask).sum() / mask.sum() - (gain * mask).sum() / mask.sum()
+
+
+@wrong("You took the median token. All others then have no gradient: the mean is asked for.")
+def the_median_token(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -gain[mask].median()
+
+
+@wrong(
+    "You squared the ratio in the free gain. Both gains are the ratio times the advantage, one "
+    "free and one clipped."
+)
+def squares_the_ratio(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho**2 * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong("You divided by the number of counted tokens less one. A mean is divided by all of them.")
+def divides_by_one_less(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / (mask.sum() - 1).clamp(min=1)
+
+
 EXERCISE = Exercise(
     name="ppo_loss",
     title="PPO's loss",

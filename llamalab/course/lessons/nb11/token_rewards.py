@@ -1,6 +1,7 @@
 """Notebook 11, exercise 2: What each token is paid."""
 
 import torch
+import torch.nn.functional as F
 
 from llamalab import alignment
 from llamalab.course.engine import Exercise, WrongAnswers, seeded
@@ -485,6 +486,103 @@ def score_twice(score, logp, ref_logp, mask, beta):
     rewards = _paid(score, -beta * (logp - ref_logp) * mask, mask)
     rewards[:, -1] += score
     return rewards
+
+
+@wrong(
+    "The prices stand one place too late: each token pays for the step of the one before it. "
+    "Token t pays for logp[t] - ref_logp[t]."
+)
+def price_one_place_late(score, logp, ref_logp, mask, beta):
+    pay = -beta * F.pad((logp - ref_logp)[:, :-1], (1, 0)) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "You multiplied by 1 - beta. beta itself is the price of a nat, small, or the policy never "
+    "leaves the reference."
+)
+def one_less_beta(score, logp, ref_logp, mask, beta):
+    pay = -(1 - beta) * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "You divided the score by the answer's length. The score is the whole answer's, and is paid "
+    "as it is."
+)
+def score_by_the_length(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score / mask.sum(1)
+    return pay
+
+
+@wrong(
+    "You multiplied the score by the answer's length, or added it once for each token. Long "
+    "answers are then paid for being long. It comes once."
+)
+def score_times_the_length(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score * mask.sum(1)
+    return pay
+
+
+@wrong(
+    "You multiplied the score by the share of the row that is filled. What one answer is paid "
+    "must not depend on how long the others are: the score as it is."
+)
+def score_by_the_share_of_tokens(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score * mask.float().mean(1)
+    return pay
+
+
+@wrong("You wrote over `ref_logp`, which belongs to the caller. Build a new tensor.")
+def writes_over_the_reference(score, logp, ref_logp, mask, beta):
+    ref_logp -= logp
+    pay = beta * ref_logp * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "In the padding stands -inf, as for a softmax. Here rewards are added up, and one such number "
+    "makes every sum infinite: 0 is asked for."
+)
+def infinite_padding(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay.masked_fill(~mask, float("-inf"))
+
+
+@wrong(
+    "You charged the ratio of the probabilities, less 1. It is 0 on average, however far the "
+    "policy has gone. The price is for the difference of the LOGARITHMS."
+)
+def charges_the_ratio(score, logp, ref_logp, mask, beta):
+    pay = -beta * ((logp - ref_logp).exp() - 1) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "An answer that fills its row gets its score one place too early: you kept the place off the "
+    "last column. Counted from 0, n tokens end at n - 1, always."
+)
+def never_on_the_last_column(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = (mask.sum(1) - 1).clamp(max=mask.shape[1] - 2)
+    pay[torch.arange(len(score)), last] += score
+    return pay
 
 
 EXERCISE = Exercise(

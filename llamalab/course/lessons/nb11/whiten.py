@@ -518,6 +518,99 @@ def divides_by_the_norm(x, mask):
     return off * torch.rsqrt((off**2).sum() + 1e-8)
 
 
+@wrong(
+    "In the padding stands nan, or something infinite. 0 is asked for: nan times a mask of 0 is "
+    "still nan."
+)
+def nan_in_the_padding(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return ((x - mean) / torch.sqrt(var + 1e-8)).masked_fill(~mask, float("nan"))
+
+
+@wrong(
+    "In the padding the mean was put. After whitening the mean is 0, and so is what stands there."
+)
+def the_mean_in_the_padding(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask + ~mask * mean
+
+
+@wrong(
+    "The mean is right. `x.var()` counts the padding, and divides by one less besides: the "
+    "variance is over the places that count, by their number."
+)
+def padding_in_torchs_variance(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = x.var()
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
+
+
+@wrong(
+    "You added more than 1e-8 to the variance. It is there for numbers that are all equal; the "
+    "larger it is, the more it holds back those that are merely close."
+)
+def adds_1(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1) * mask
+
+
+@wrong(
+    "You added more than 1e-8 to the variance. It is there for numbers that are all equal; the "
+    "larger it is, the more it holds back those that are merely close."
+)
+def adds_1e_7(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-7) * mask
+
+
+@wrong(
+    "You divided by the largest distance. One extreme token then decides how large all others "
+    "are. By the deviation: the root of the mean square."
+)
+def divides_by_the_farthest(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    return (x - mean) / ((x - mean).abs() * mask).max().clamp(min=1e-8) * mask
+
+
+@wrong(
+    "You averaged the distances without squaring them. Above and below cancel, and the variance "
+    "is always 0."
+)
+def distances_not_squared(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
+
+
+@wrong("Your mean is that of the sizes, without signs. What is below 0 pulls the mean down.")
+def mean_of_sizes(x, mask):
+    n = mask.sum()
+    mean = (x.abs() * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
+
+
+@wrong(
+    "You took a sum away, and not a mean: it is never divided by the number of places that count."
+)
+def a_sum_for_the_mean(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum()
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
+
+
 EXERCISE = Exercise(
     name="whiten",
     title="Whitening what counts",

@@ -794,6 +794,98 @@ def returns_the_moved_with_nothing_rounded(weight, U, step):
     return w
 
 
+@wrong(
+    "You did not divide by the U_ii of the column that was rounded. It is one number for the "
+    "whole step, the same for all later columns."
+)
+def largest_of_the_row(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i].abs().max()
+        w[:, i + 1 :] -= e * U[i, i + 1 :]
+    return out
+
+
+@wrong(
+    "The codes were made with the first row's step and multiplied by each row's own. Both times "
+    "its own."
+)
+def codes_by_the_first_step(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step[0]).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[i, i + 1 :]
+    return out
+
+
+@wrong(
+    "You squared U. It is used as it comes: row i, over U_ii, says how much each later column "
+    "takes."
+)
+def squares_u(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[i, i + 1 :] ** 2
+    return out
+
+
+@wrong(
+    "You used the next column's row of U. Row i is made for the moment when column i is rounded."
+)
+def the_next_row_of_u(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[min(i + 1, len(U) - 1), i + 1 :]
+    return out
+
+
+@wrong("The error is passed on twice. Once: then the later columns make up for just what was lost.")
+def passes_it_twice(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= 2 * e * U[i, i + 1 :]
+    return out
+
+
+@wrong(
+    "Only the first column is rounded: your function returns inside the loop. All columns first, "
+    "then return."
+)
+def only_the_first_column(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[i, i + 1 :]
+        return out
+
+
 EXERCISE = Exercise(
     name="gptq_columns",
     title="GPTQ, column by column",

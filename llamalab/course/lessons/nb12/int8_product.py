@@ -32,7 +32,8 @@ def _reference(x, w, threshold):
 
 def _probes():
     """Outliers of both signs in some rows and not in others, at the threshold exactly, in a row
-    alone; none at all; rows of zeros in both; rows of different sizes; another threshold."""
+    alone; none at all; rows of zeros in both; rows of different sizes; another threshold;
+    halves."""
     g = seeded(124)
     x, w = torch.randn(5, 24, generator=g), torch.randn(7, 24, generator=g)
     w = w * torch.linspace(0.2, 3, 7)[:, None]
@@ -42,7 +43,21 @@ def _probes():
     zeros[1], other[2] = 0.0, 0.0
     only = torch.zeros(2, 16)
     only[0, 4], only[1] = 9.0, torch.randn(16, generator=g)
-    return [(x, w, 6.0), (plain, other, 6.0), (zeros, other, 6.0), (only, other, 6.0), (x, w, 2.0)]
+    return [
+        (x, w, 6.0),
+        (plain, other, 6.0),
+        (zeros, other, 6.0),
+        (only, other, 6.0),
+        (x, w, 2.0),
+        _ties(),
+    ]
+
+
+def _ties():
+    """Rows whose steps are exactly 1, with halves among their numbers."""
+    x = torch.tensor([[127.0, 0.5, 2.5, -1.5, -0.5], [-127.0, 3.5, -2.5, 0.5, 6.5]])
+    w = torch.tensor([[0.5, 127.0, 1.5, -2.5, 8.5], [4.5, -0.5, -127.0, 1.5, 2.5]])
+    return x, w, 500.0
 
 
 def _steps(x, most=127):
@@ -645,6 +660,126 @@ def rounds_the_product(x, w, threshold):
     kept, rest = _split(x, threshold)
     a, b = _steps(kept), _steps(w)
     return ((kept / a) @ (w / b).T).round() * a * b.T + rest @ w.T
+
+
+@wrong(
+    "You added the whole product in floats to the one in whole numbers: what is small counts "
+    "twice. Only the outliers go in floats."
+)
+def adds_the_whole_product(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    qx = (kept / a).round()
+    qw = (w / b).round()
+    return (qx @ qw.T) * a * b.T + x @ w.T
+
+
+@wrong(
+    "You took the mean of the rows' scales. Each row has its own: a row may be ten times as large "
+    "as its neighbour."
+)
+def mean_scale_of_x(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    rest = x - kept
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    a = a.mean().expand_as(a)
+    qx = (kept / a).round()
+    qw = (w / b).round()
+    return (qx @ qw.T) * a * b.T + rest @ w.T
+
+
+@wrong(
+    "You added the two scales. Both factors were divided, each by its own: the product has to be "
+    "multiplied by both."
+)
+def adds_the_scales(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    rest = x - kept
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    qx = (kept / a).round()
+    qw = (w / b).round()
+    return (qx @ qw.T) * (a + b.T) + rest @ w.T
+
+
+@wrong(
+    "You rounded the result as well. Only what goes into the product is rounded: x's small "
+    "numbers and W's."
+)
+def rounds_the_result(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    rest = x - kept
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    qx = (kept / a).round()
+    qw = (w / b).round()
+    return ((qx @ qw.T) * a * b.T + rest @ w.T).round()
+
+
+@wrong(
+    "You kept the codes between -7 and 7. Eight bits go to 127, and that is what the scale was "
+    "made for."
+)
+def codes_of_4_bits(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    rest = x - kept
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    qx = (kept / a).round().clamp(-7, 7)
+    qw = (w / b).round().clamp(-7, 7)
+    return (qx @ qw.T) * a * b.T + rest @ w.T
+
+
+@wrong(
+    "One scale, or both, is not divided by 127: the codes then lie between -1 and 1, and rounding "
+    "leaves nothing of them."
+)
+def scale_of_x_without_127(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    rest = x - kept
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20)
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    qx = (kept / a).round()
+    qw = (w / b).round()
+    return (qx @ qw.T) * a * b.T + rest @ w.T
+
+
+@wrong(
+    "One scale, or both, is not divided by 127: the codes then lie between -1 and 1, and rounding "
+    "leaves nothing of them."
+)
+def scales_without_127(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    rest = x - kept
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20)
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20)
+    qx = (kept / a).round()
+    qw = (w / b).round()
+    return (qx @ qw.T) * a * b.T + rest @ w.T
+
+
+@wrong(
+    "You took halves upwards: 0.5 becomes 1. The rounding here is torch.round's, to the even "
+    "number: 0.5 becomes 0."
+)
+def halves_upwards(x, w, threshold):
+    far = x.abs() > threshold
+    kept = x.masked_fill(far, 0.0)
+    rest = x - kept
+    a = kept.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    b = w.abs().amax(1, keepdim=True).clamp(min=1e-20) / 127
+    qx = (kept / a).add(0.5).floor()
+    qw = (w / b).add(0.5).floor()
+    return (qx @ qw.T) * a * b.T + rest @ w.T
 
 
 EXERCISE = Exercise(

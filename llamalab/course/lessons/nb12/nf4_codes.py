@@ -562,6 +562,66 @@ def scales_of_columns(x, levels):
     return absmax, _nearest(x / torch.where(absmax > 0, absmax, 1.0), levels)
 
 
+@wrong("You kept the codes below 8. All K levels may be the nearest: codes go from 0 to K - 1.")
+def codes_end_at_7(x, levels):
+    absmax = x.abs().amax(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).clamp(max=7).to(torch.uint8)
+
+
+@wrong(
+    "You brought the numbers between 0 and 1. The levels lie between -1 and 1, and so does x / "
+    "absmax."
+)
+def from_0_to_1(x, levels):
+    absmax = x.abs().amax(1)
+    unit = (x / torch.where(absmax > 0, absmax, 1.0)[:, None] + 1) / 2
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).to(torch.uint8)
+
+
+@wrong("You looked up the numbers with the other sign. Each has a level near it as it is.")
+def with_the_other_sign(x, levels):
+    absmax = x.abs().amax(1)
+    unit = -x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).to(torch.uint8)
+
+
+@wrong(
+    "You squared the numbers before you looked them up. The levels are dense near zero by "
+    "themselves: x / absmax, as it is."
+)
+def squares_the_numbers(x, levels):
+    absmax = x.abs().amax(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit * unit.abs(), middle).to(torch.uint8)
+
+
+@wrong(
+    "The codes are right, and what you hand out is not what you divided by: level times absmax "
+    "has to give the number back."
+)
+def hands_out_the_mean(x, levels):
+    absmax = x.abs().amax(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return x.abs().mean(1), torch.bucketize(unit, middle).to(torch.uint8)
+
+
+@wrong(
+    "You divided by the standard deviation. That suits the theory and not the levels: they end at "
+    "1, and a normal number goes on to 3 or 4 deviations."
+)
+def by_torchs_deviation(x, levels):
+    absmax = x.std(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).to(torch.uint8)
+
+
 EXERCISE = Exercise(
     name="nf4_codes",
     title="The nearest level",

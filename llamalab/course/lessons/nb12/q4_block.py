@@ -711,6 +711,90 @@ def without_the_8_to_the_even_wrapping(x):
     return d[:, 0].half(), _packed((x * _inverse(d)).round().clamp(max=15).to(torch.uint8))
 
 
+@wrong(
+    "Two things: torch.round takes halves to the even number, where 8.5 and cutting off takes "
+    "them upwards; and nothing keeps the codes at 15, so a fifth bit falls into the neighbour."
+)
+def to_the_even_without_the_15(x):
+    place = x.abs().argmax(1, keepdim=True)
+    d = x.gather(1, place) / -8
+    inv = torch.where(d != 0, 1 / d, 0.0)
+    q = ((x * inv).round() + 8).to(torch.uint8)
+    return d[:, 0].half(), q[:, :16] | (q[:, 16:] << 4)
+
+
+@wrong(
+    "You cut x / d off before you added the 8: every number moves towards zero. Plus 8.5 first, "
+    "and then cut off."
+)
+def cuts_towards_zero(x):
+    place = x.abs().argmax(1, keepdim=True)
+    d = x.gather(1, place) / -8
+    inv = torch.where(d != 0, 1 / d, 0.0)
+    q = ((x * inv).trunc() + 8).clamp(max=15).to(torch.uint8)
+    return d[:, 0].half(), q[:, :16] | (q[:, 16:] << 4)
+
+
+@wrong(
+    "Your codes run from 15 down. The extreme, which is -8 d, is code 0, and the reader counts "
+    "upwards."
+)
+def codes_from_the_top(x):
+    place = x.abs().argmax(1, keepdim=True)
+    d = x.gather(1, place) / -8
+    inv = torch.where(d != 0, 1 / d, 0.0)
+    q = (x * inv + 8.5).trunc().clamp(max=15).to(torch.uint8)
+    return d[:, 0].half(), (15 - q)[:, :16] | ((15 - q)[:, 16:] << 4)
+
+
+@wrong(
+    "The codes are right, and d has lost its sign: the reader multiplies by d, and half of the "
+    "blocks come back mirrored."
+)
+def scale_without_its_sign(x):
+    place = x.abs().argmax(1, keepdim=True)
+    d = x.gather(1, place) / -8
+    inv = torch.where(d != 0, 1 / d, 0.0)
+    q = (x * inv + 8.5).trunc().clamp(max=15).to(torch.uint8)
+    return d[:, 0].abs().half(), q[:, :16] | (q[:, 16:] << 4)
+
+
+@wrong(
+    "The codes are right, and d has the other sign: the reader multiplies by d, and every block "
+    "comes back mirrored."
+)
+def scale_with_the_other_sign(x):
+    place = x.abs().argmax(1, keepdim=True)
+    d = x.gather(1, place) / -8
+    inv = torch.where(d != 0, 1 / d, 0.0)
+    q = (x * inv + 8.5).trunc().clamp(max=15).to(torch.uint8)
+    return -d[:, 0].half(), q[:, :16] | (q[:, 16:] << 4)
+
+
+@wrong(
+    "You handed out the extreme itself. The reader multiplies q - 8 by d: it has to be the "
+    "extreme over -8."
+)
+def hands_out_the_extreme(x):
+    place = x.abs().argmax(1, keepdim=True)
+    d = x.gather(1, place) / -8
+    inv = torch.where(d != 0, 1 / d, 0.0)
+    q = (x * inv + 8.5).trunc().clamp(max=15).to(torch.uint8)
+    return (-8 * d)[:, 0].half(), q[:, :16] | (q[:, 16:] << 4)
+
+
+@wrong(
+    "You handed out 1/d. Whoever reads the block multiplies the codes by what they find: it has "
+    "to be d."
+)
+def hands_out_the_reciprocal(x):
+    place = x.abs().argmax(1, keepdim=True)
+    d = x.gather(1, place) / -8
+    inv = torch.where(d != 0, 1 / d, 0.0)
+    q = (x * inv + 8.5).trunc().clamp(max=15).to(torch.uint8)
+    return inv[:, 0].half(), q[:, :16] | (q[:, 16:] << 4)
+
+
 EXERCISE = Exercise(
     name="q4_block",
     title="A block of Q4_0, packed",

@@ -688,6 +688,78 @@ def scales_of_columns(x):
     return d.half(), _codes(x * torch.where(d > 0, 1 / d, 0.0))
 
 
+@wrong(
+    "You added a half to every number, negative ones too, and cut off: -2.7 becomes -2. Put the "
+    "sign aside first."
+)
+def adds_a_half_to_all(x):
+    d = x.abs().amax(1) / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = (y + 0.5).trunc()
+    return d.half(), q.to(torch.int8)
+
+
+@wrong(
+    "The codes are right, and the scale that you hand out is not the one they were made with: "
+    "code times d has to give the number back."
+)
+def scale_handed_out_doubled(x):
+    d = x.abs().amax(1) / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return (2 * d).half(), q.to(torch.int8)
+
+
+@wrong(
+    "You kept the codes between -8 and 7, which is what four bits hold. Q8_0 has eight: -127 to "
+    "127."
+)
+def codes_of_4_bits(x):
+    d = x.abs().amax(1) / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.clamp(-8, 7).to(torch.int8)
+
+
+@wrong(
+    "You took an average size of the block. The largest number then lies far outside int8: it is "
+    "the largest magnitude that has to be 127."
+)
+def by_the_median(x):
+    d = x.abs().median(1).values / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.to(torch.int8)
+
+
+@wrong(
+    "You took the smallest number, not the largest magnitude. Where the extreme is positive its "
+    "code does not fit."
+)
+def smallest_number(x):
+    d = x.amin(1).abs() / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.to(torch.int8)
+
+
+@wrong(
+    "You kept d above 1e-6, so that nothing is divided by 0. A block of tiny numbers gets codes "
+    "for another scale than its own. Only where d IS 0 does 1/d need a case: there it is 0."
+)
+def keeps_the_scale_above_1e_6(x):
+    d = x.abs().amax(1) / 127
+    inv = 1 / d.clamp(min=1e-6)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.to(torch.int8)
+
+
 EXERCISE = Exercise(
     name="q8_block",
     title="A block of Q8_0",
