@@ -770,6 +770,25 @@ def value_taken_away_twice(rewards, values, gamma, lam, mask):
     return advantages, advantages + values
 
 
+@wrong(
+    "You masked the rewards and not the values. The last token's next value is then one that was "
+    "read in the padding, and there are numbers where no token stands."
+)
+def masks_the_rewards_and_nothing_else(rewards, values, gamma, lam, mask):
+    found = _gae(rewards * mask, values, gamma, lam, mask, masked=False)
+    return found, found + values
+
+
+@wrong(
+    "You masked the values and not the rewards. What stands in the padding's rewards is carried "
+    "back into the answer, and there are numbers where no token stands."
+)
+def masks_the_values_and_nothing_else(rewards, values, gamma, lam, mask):
+    kept = values * mask
+    found = _gae(rewards, kept, gamma, lam, mask, masked=False)
+    return found, found + kept
+
+
 EXERCISE = Exercise(
     name="gae",
     title="Advantages by GAE",

@@ -795,6 +795,13 @@ def hands_out_the_reciprocal(x):
     return inv[:, 0].half(), q[:, :16] | (q[:, 16:] << 4)
 
 
+@wrong(GUARD)
+def reciprocal_of_at_least_1e_8(x):
+    d = _extreme(x) / -8
+    inverse = 1 / torch.where(d.abs() < 1e-8, 1e-8, d)
+    return d[:, 0].half(), _packed(_quantized(x, d, inverse))
+
+
 EXERCISE = Exercise(
     name="q4_block",
     title="A block of Q4_0, packed",
