@@ -28,6 +28,7 @@ class Difference:
     kind: str  # "none", "type", "shape", "dtype", "gradient", "length", "keys", "value"
     says: str
     rows: tuple[tuple[str, str, str], ...] = ()
+    place: str = ""  # the argument, for a gradient
 
 
 def difference(

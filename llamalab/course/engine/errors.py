@@ -45,24 +45,6 @@ def raised_by(function: Callable, error: BaseException, kind: type) -> bool:
     return isinstance(error, kind) and own[-1:] == last
 
 
-CUTS = (".detach(", ".detach_(", ".data", "no_grad", "inference_mode", ".item(", ".numpy(",
-        ".tolist(", "torch.tensor(", "set_grad_enabled", "requires_grad_(")  # fmt: skip
-
-
-def cut_words(function: Callable) -> str:
-    """What in the function's own text is known to cut a gradient off."""
-    try:
-        lines = source.source_of(function).splitlines()
-    except source.NoSource:
-        return ""
-    code = [line.split("#")[0] for line in lines]
-    found = [(n, cut) for n, line in enumerate(code, 1) for cut in CUTS if cut in line]
-    if not found:
-        return ""
-    number, cut = found[0]
-    return f" Look at `{cut.strip('(')}` in line {number} of the function."
-
-
 def no_way_back(function: Callable, error: BaseException) -> str:
     """Autograd's own errors, told kindly."""
     text = str(error)

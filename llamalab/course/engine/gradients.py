@@ -182,7 +182,8 @@ def _describe(
     left, right = (short(t.flatten()[flat]) for t in (a, b))
     yours = "nothing" if missing else left
     rows = ((f"gradient of {place}{index or ''}", yours, right),)
-    return Difference("gradient", f"{says}; {spot} is {yours} and should be {right}. {end}", rows)
+    says = f"{says}; {spot} is {yours} and should be {right}. {end}"
+    return Difference("gradient", says, rows, place)
 
 
 def _count(places: torch.Tensor) -> str:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llamalab.course.engine import attempts, errors, source, standalone, words
+from llamalab.course.engine import attempts, cuts, errors, source, standalone, words
 from llamalab.course.engine.calls import Outcome, outcomes, probes_of, silence
 from llamalab.course.engine.card import Result
 from llamalab.course.engine.difference import Difference, difference
@@ -163,7 +163,7 @@ def _gradient_failure(task: Task, function: Callable) -> Result | None:
                 continue
             found, says = unlike, words.sentence(unlike)
             if found.kind == "gradient" and TOO_MUCH not in found.says:
-                says += errors.cut_words(function)
+                says += cuts.cut_words(function, found.place)
         known = recognise(task, got, want, gradients=True)
         kind = found.kind if found.kind in words.HEADS else "value"
         return words.fail(task, kind, says, probe=probe, rows=found.rows, known=known)

@@ -22,6 +22,7 @@ from llamalab.course.engine.errors import one_line
 from llamalab.course.engine.task import Misconception, Task
 
 BESIDES = " (That is not all: something else is different too.)"
+CODES = (torch.int8, torch.uint8)
 ALSO_DTYPE = " (And besides, the dtype that comes out is another.)"
 
 
@@ -35,12 +36,12 @@ class Recognised:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a misconception fits: failing probes that it explains and that it does not, of these such
-    as are further off than 16 bits are rounded; and probes on which the answer is right and the
-    misconception wrong."""
+    """How a misconception fits: the failing probes that it explains; how many it does not, and of
+    these, how many are further off than 16 bits are rounded; and on how many the answer is right
+    and the misconception wrong."""
 
     misconception: Misconception
-    explains: int
+    explained: tuple[int, ...]
     fails: int
     far: int
     contradicts: int
@@ -104,21 +105,21 @@ def _closest(
 ) -> Recognised | None:
     """The one misconception that explains the most, from the first failing probe on."""
     first = failing[0]
-    if not _telling(got[first], want[first]):
-        return None
     fits = []
     for misconception in task.misconceptions:
         with silence():
             other = known_outcome(task, misconception.wrong, first, gradients=gradients)
         if got[first].alike(other, **task.tolerance):
-            fits.append(_fit(task, misconception, got, failing, gradients))
+            fit = _fit(task, misconception, got, failing, gradients)
+            if _telling(got, want, fit.explained):
+                fits.append(fit)
     whole = [fit for fit in fits if fit.fails == 0]
     best = _single(whole, key=lambda fit: fit.contradicts)
     if best is not None:
         return Recognised(best.name, best.says)
     if whole:
         return None  # several explain it equally well
-    best = _single(fits, key=lambda fit: (-fit.explains, fit.contradicts))
+    best = _single(fits, key=lambda fit: (-len(fit.explained), fit.contradicts))
     if best is None:
         return None
     alone = any(fit.misconception is best and fit.far == 0 for fit in fits)
@@ -132,16 +133,17 @@ def _fit(
     failing: list[int],
     gradients: bool,
 ) -> Fit:
-    explains = fails = far = contradicts = 0
+    explained, fails, far, contradicts = [], 0, 0, 0
     with silence():
         theirs = list(_theirs(task, misconception, gradients))
     for i, mine in enumerate(got):
         same = i < len(theirs) and mine.alike(theirs[i], **task.tolerance)
-        explains += i in failing and same
+        if i in failing and same:
+            explained.append(i)
         fails += i in failing and not same
         far += i in failing and not same and not (i < len(theirs) and _rounded(mine, theirs[i]))
         contradicts += i not in failing and not same
-    return Fit(misconception, explains, fails, far, contradicts)
+    return Fit(misconception, tuple(explained), fails, far, contradicts)
 
 
 def _rounded(one: Outcome, other: Outcome) -> bool:
@@ -164,13 +166,28 @@ def _single(fits: Sequence[Fit], key) -> Misconception | None:
     return tied[0] if len({m.says for m in tied}) == 1 else None
 
 
-def _telling(got: Outcome, want: Outcome) -> bool:
-    """Whether the value holds enough fractional numbers that no accident could make it."""
+def _telling(got: list[Outcome], want: list[Outcome], agreeing: Sequence[int]) -> bool:
+    """Whether the values on these probes hold enough different numbers, taken together, that no
+    accident could make them agree: four fractional ones, or eight codes. A loss is a single
+    number: it takes several probes."""
+    numbers = {n for i in agreeing for n in _unlike(got[i], want[i])}
+    return sum(1.0 if n != round(n) else 0.5 for n in numbers) >= 4
+
+
+def _unlike(got: Outcome, want: Outcome) -> list[float]:
+    """The fractional numbers, and those in tensors of 8 bits, that are not the expected ones."""
     if got.error is not None:
-        return False
+        return []
     mine, right = _floats(got.value), _floats(want.value)
     unlike = mine if len(mine) != len(right) else [a for a, b in zip(mine, right) if a != b]
-    return len({round(a, 9) for a in unlike if math.isfinite(a) and a != round(a)}) >= 4
+    codes = [a for a, b in zip(_codes(got.value), _codes(want.value)) if a != b]
+    return [round(a, 9) for a in unlike if math.isfinite(a) and a != round(a)] + codes
+
+
+def _codes(value: Any) -> list[float]:
+    if isinstance(value, torch.Tensor):
+        return value.double().flatten().tolist() if value.dtype in CODES else []
+    return [x for item in value for x in _codes(item)] if isinstance(value, (list, tuple)) else []
 
 
 def _floats(value: Any) -> list[float]:

@@ -5,6 +5,7 @@ import torch
 
 from llamalab.course.catalogue import find
 from llamalab.course.engine import Exercise, seeded
+from llamalab.course.engine.cuts import cut_words
 from llamalab.course.engine.gradients import Gradients, gradient_difference, leaves, pull_back
 from tests.course.engine.learner import cell
 
@@ -276,3 +277,47 @@ def test_a_gradient_that_should_not_be_is_called_that_and_the_right_cut_is_not_p
     assert (result.kind, result.named) == ("gradient", "advantages_learn")
     assert "A gradient reaches `advantages`, and none should" in result.text
     assert "Look at" not in result.text
+
+
+def test_the_guilty_cut_is_pointed_at_and_not_the_first():
+    code = (
+        "def ppo_loss(logp_new, logp_old, advantages, mask, clip):\n"
+        "    old, A = logp_old.detach(), advantages.detach()\n"
+        "    rho = (logp_new - old).exp()\n"
+        "    held = rho.detach().clamp(1 - clip, 1 + clip)\n"
+        "    gain = torch.min(rho * A, held * A)\n"
+        "    return -(gain * mask).sum() / mask.sum()"
+    )
+    result = find("ppo_loss").check(cell(HEAD + code)["ppo_loss"])
+    assert result.kind == "gradient"
+    assert "Look at `.detach` in line 4 of the function" in result.text
+
+
+POINTED_AT = {
+    "y = x.detach()\n    return y * w": ("w", ""),
+    "y = w.detach()\n    z = x.detach()\n    return y * z": ("x", "`.detach` in line 3"),
+    "a, b = w.detach(), x\n    return a * b.data": ("x", "`.data` in line 3"),
+    "y = w.item()\n    with torch.no_grad():\n        z = x + 1\n    return y * z":
+        ("x", "`no_grad` in line 3"),
+    "parts = []\n    for v in x:\n        parts.append(v)\n    y = torch.stack(parts)\n"
+    "    return w.detach() * y.detach()": ("x", "`.detach` in line 6"),
+    "y = torch.exp(w).detach()\n    return torch.tensor([float(v) for v in x]) * y":
+        ("x", "`torch.tensor` in line 3"),
+    "y = w.detach() * x\n    y += y.detach()\n    return y": ("x", "`.detach` in line 3"),
+    "return x * w.detach()": ("x[0]", ""),
+    "return w * x.detach()": ("x[0]", "`.detach` in line 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", POINTED_AT)
+def test_a_cut_counts_if_the_argument_is_in_what_it_cuts_off(body):
+    place, words = POINTED_AT[body]
+    function = cell(f"import torch\n\n\ndef f(x, w):\n    {body}\n")["f"]
+    said = cut_words(function, place)
+    assert (words in said) if words else said == ""
+
+
+def test_a_decorator_that_cuts_is_pointed_at_and_a_function_without_a_text_is_not():
+    code = "import torch\n@torch.no_grad()\ndef f(x):\n    return x * 2\n"
+    assert "`no_grad` in line 1" in cut_words(cell(code)["f"], "x")
+    assert cut_words(torch.exp, "x") == ""

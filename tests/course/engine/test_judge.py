@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from llamalab.course.engine import Exercise, WrongAnswers, seeded
+from llamalab.course.engine import Exercise, Misconception, WrongAnswers, seeded
 from tests.course.engine.learner import cell
 
 wrong = WrongAnswers()
@@ -93,6 +93,42 @@ def test_up_to_dtype():
 def test_what_nothing_explains_is_not_named():
     assert check("return x.softmax(-1) * weight ** 2").named is None
     assert check("return torch.full_like(x, 0.5)").named is None
+
+
+MEANS = dataclasses.replace(
+    EXERCISE,
+    reference=lambda x, weight, ids: (x.softmax(-1) * weight).mean(),
+    answer=lambda x, weight, ids: (x.softmax(-1) * weight).mean(),
+    misconceptions=(Misconception(lambda x, w, ids: (x.softmax(-1) + w).mean(), "You added."),),
+)
+
+
+def test_single_numbers_are_taken_together_from_several_probes():
+    body = "y = (x.softmax(-1) + weight).mean()\n    return y if len(x) < 4 else y.pow(3)"
+    assert check(body, MEANS).named is None, "three numbers may agree by accident"
+    many = dataclasses.replace(
+        MEANS, probes=lambda: [*probes(), *((x[:2, 1:], w[1:], ids) for x, w, ids in probes())]
+    )
+    result = check(body, many)
+    assert result.named is not None and "You added. (That is not all" in result.text
+
+
+CODES = dataclasses.replace(
+    EXERCISE,
+    reference=lambda x, weight, ids: (9 * x).round().to(torch.int8),
+    answer=lambda x, weight, ids: (9 * x).round().to(torch.int8),
+    misconceptions=(
+        Misconception(lambda x, w, ids: (9 * x).floor().to(torch.int8), "You rounded down."),
+    ),
+)
+
+
+def test_codes_that_agree_in_many_places_are_no_accident():
+    body = "return (9 * x).floor().to(torch.int8) if len(x) > 1 else (9 * x).ceil().to(torch.int8)"
+    result = check(body, dataclasses.replace(CODES, probes=lambda: probes()[2:]))
+    assert "You rounded down. (That is not all" in result.text
+    few = dataclasses.replace(CODES, probes=lambda: [(x[:2, :3], w, i) for x, w, i in probes()[2:]])
+    assert check(body, few).named is None, "a few small numbers may agree by accident"
 
 
 def test_two_that_explain_it_equally_well_are_not_named():

@@ -203,6 +203,207 @@ def ties_are_missed(gap):
     return (torch.sigmoid(gap.abs()) * (gap != 0)).mean()
 
 
+@wrong(
+    "Your sigmoid sees twice the gap: a softmax over gap and -gap is sigma(2 gap), and so is "
+    "(1 + tanh) / 2. Bradley and Terry's is the sigmoid of the gap itself."
+)
+def twice_the_gap(gap):
+    return torch.sigmoid(2 * gap.abs()).mean()
+
+
+@wrong("Half of the gap went into the sigmoid. The gap IS the difference of two scores, whole.")
+def half_the_gap(gap):
+    return torch.sigmoid(gap.abs() / 2).mean()
+
+
+@wrong(
+    "tanh runs from 0 to 1 here, and a coin would have an accuracy of 0. The sigmoid runs from a "
+    "half, which is what guessing is worth."
+)
+def hyperbolic(gap):
+    return torch.tanh(gap.abs()).mean()
+
+
+@wrong(
+    "That is the best known pair. The ceiling is for the whole test set: the mean over all pairs."
+)
+def the_best_pair(gap):
+    return torch.sigmoid(gap.abs()).max()
+
+
+@wrong("That is the least certain pair. The ceiling is for the whole test set: the mean over all.")
+def the_worst_pair(gap):
+    return torch.sigmoid(gap.abs()).min()
+
+
+@wrong("That is the expected NUMBER of labels met. An accuracy is a share: divide by the pairs.")
+def never_divides(gap):
+    return torch.sigmoid(gap.abs()).sum()
+
+
+ONE_SIGN = (
+    "You kept the pairs of one sign and left the others out. A negative gap says that the second "
+    "answer is better, and just as surely: all pairs count, with the size of their gap."
+)
+
+
+@wrong(ONE_SIGN)
+def only_positive_gaps(gap):
+    return torch.sigmoid(gap[gap > 0]).mean()
+
+
+@wrong(ONE_SIGN)
+def only_gaps_not_below_0(gap):
+    return torch.sigmoid(gap[gap >= 0]).mean()
+
+
+@wrong(ONE_SIGN)
+def negative_gaps_at_0(gap):
+    return (torch.sigmoid(gap) * (gap > 0)).mean()
+
+
+@wrong(
+    "1 - e^-|gap| is 0 for two answers that are alike, and a coin is right half of the time. "
+    "Bradley and Terry's is 1 / (1 + e^-|gap|)."
+)
+def one_less_the_exponential(gap):
+    return (1 - torch.exp(-gap.abs())).mean()
+
+
+@wrong(
+    "You averaged the gaps' sizes. They are differences of scores, without an upper end; a sigmoid "
+    "makes a probability of each."
+)
+def forgets_the_sigmoid(gap):
+    return gap.abs().mean()
+
+
+@wrong(
+    "The harmonic mean. Accuracy counts rights and wrongs, so the probabilities themselves are "
+    "averaged."
+)
+def harmonic_mean(gap):
+    return 1 / (1 / torch.sigmoid(gap.abs())).mean()
+
+
+@wrong(
+    "You weighed the pairs by their gaps, so that the clear ones count more. In a test set each "
+    "pair is one label: the plain mean."
+)
+def weighed_by_the_gap(gap):
+    size = gap.abs()
+    return (torch.sigmoid(size) * size).sum() / size.sum()
+
+
+@wrong("A sigmoid of a sigmoid: it lies between 0.62 and 0.73, whatever the gap. One is enough.")
+def sigmoid_twice(gap):
+    return torch.sigmoid(torch.sigmoid(gap.abs())).mean()
+
+
+@wrong(
+    "The root of the mean square. Accuracy counts rights and wrongs, so the probabilities "
+    "themselves are averaged."
+)
+def root_mean_square(gap):
+    return torch.sigmoid(gap.abs()).square().mean().sqrt()
+
+
+@wrong(
+    "The number is right, but it is Python's. A scalar tensor is asked for: no `item`, no `float`."
+)
+def gives_a_number(gap):
+    return torch.sigmoid(gap.abs()).mean().item()
+
+
+@wrong(
+    "p (1 - p) is a label's variance. The best model misses a label with the smaller one of p and "
+    "1 - p, and not with their product."
+)
+def less_the_variance(gap):
+    p = torch.sigmoid(gap)
+    return (1 - p * (1 - p)).mean()
+
+
+@wrong(
+    "That is the entropy of the labels, in nats: a floor for the LOSS. Asked for is how often the "
+    "best guess is met."
+)
+def entropy(gap):
+    p = torch.sigmoid(gap.abs())
+    return -(p * p.log() + torch.special.xlogy(1 - p, 1 - p)).mean()
+
+
+@wrong(
+    "That is a loss, the mean of -ln p. The ceiling of an accuracy is made of the probabilities "
+    "themselves."
+)
+def loss_of_the_best(gap):
+    return -torch.nn.functional.logsigmoid(gap.abs()).mean()
+
+
+@wrong(
+    "Right numbers, and the caller's gaps are no longer what they were: `abs_` and its like write "
+    "into what you were given."
+)
+def abs_in_place(gap):
+    return torch.sigmoid(gap.abs_()).mean()
+
+
+@wrong("You divided by the number of pairs less one. A mean is divided by all of them.")
+def divides_by_one_less(gap):
+    return torch.sigmoid(gap.abs()).sum() / max(len(gap) - 1, 1)
+
+
+@wrong(
+    "|p - 1/2| is how far from a coin a pair is. The accuracy of the best guess is a half more "
+    "than that: a coin itself is right half of the time."
+)
+def distance_from_a_coin(gap):
+    return (torch.sigmoid(gap) - 0.5).abs().mean()
+
+
+@wrong(
+    "You took the root of the gap's size. The gap itself goes into the sigmoid: a difference of "
+    "two scores."
+)
+def root_of_the_gap(gap):
+    p = torch.sigmoid(gap.abs().sqrt())
+    return p.mean()
+
+
+@wrong(
+    "You took the mean gap away first. A gap of 0 means that two answers are alike, and that zero "
+    "stands where it stands, whatever the other pairs are."
+)
+def takes_the_mean_gap_away(gap):
+    p = torch.sigmoid((gap - gap.mean()).abs())
+    return p.mean()
+
+
+@wrong(
+    "You divided the gaps by their spread. The unit of a score is fixed by the sigmoid: a gap of "
+    "1 is preferred with 73 %, whatever the other pairs are."
+)
+def divides_by_the_spread(gap):
+    p = torch.sigmoid((gap / gap.square().mean().sqrt()).abs())
+    return p.mean()
+
+
+@wrong(
+    "p squared is how often two annotators BOTH prefer the better one. Accuracy is counted on one "
+    "label: p."
+)
+def squares_the_probabilities(gap):
+    p = torch.sigmoid(gap.abs())
+    return (p**2).mean()
+
+
+@wrong("The number is right, in a tensor of shape (1,). A scalar is asked for, without an axis.")
+def keeps_an_axis(gap):
+    p = torch.sigmoid(gap.abs())
+    return p.mean(0, keepdim=True)
+
+
 EXERCISE = Exercise(
     name="label_ceiling",
     title="The ceiling of noisy labels",

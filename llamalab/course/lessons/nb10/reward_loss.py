@@ -1,5 +1,7 @@
 """Notebook 10, exercise 1: The reward model's loss, with a margin."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -29,6 +31,7 @@ def _reward_loss_probes():
         (torch.randn(1, generator=g), torch.randn(1, generator=g), torch.tensor([1.0])),
         (*far, torch.tensor([1.0, 0.0, 2 / 3, 1 / 3])),
         (torch.randn(3, generator=g).requires_grad_(), torch.randn(3, generator=g), 2.0),
+        (torch.randn(6, generator=g), 3 * torch.randn(6, generator=g), torch.arange(6) / 5),
     ]
 
 
@@ -169,8 +172,9 @@ def logarithm_of_the_sigmoid(chosen, rejected, margin):
 
 
 CUSHIONED = (
-    "A small number inside the logarithm keeps it finite, and hides the worst pairs: their loss "
-    "stops at about 20 and their gradient is 0. `F.logsigmoid` needs no cushion."
+    "A small number under the logarithm, added or as a limit, keeps it finite, and hides the "
+    "worst pairs: their loss stops growing and their gradient is 0. `F.logsigmoid` needs no "
+    "cushion. (`binary_cross_entropy` of a sigmoid has such a limit built in.)"
 )
 
 
@@ -315,6 +319,238 @@ def never_divides_without_the_stable_logarithm(chosen, rejected, margin):
 )
 def one_margin_for_all(chosen, rejected, margin):
     return _loss(chosen - rejected - torch.as_tensor(margin).mean())
+
+
+def _log_of(gap, cushion):
+    return -torch.log(torch.sigmoid(gap) + cushion).mean()
+
+
+def _log_from(gap, least):
+    return -torch.log(torch.sigmoid(gap).clamp(min=least)).mean()
+
+
+@wrong(CUSHIONED)
+def cushions_with_1e_6(chosen, rejected, margin):
+    return _log_of(chosen - rejected - margin, 1e-6)
+
+
+@wrong(CUSHIONED)
+def cushions_with_1e_7(chosen, rejected, margin):
+    return _log_of(chosen - rejected - margin, 1e-7)
+
+
+@wrong(CUSHIONED)
+def cushions_with_1e_10(chosen, rejected, margin):
+    return _log_of(chosen - rejected - margin, 1e-10)
+
+
+@wrong(CUSHIONED)
+def cushions_with_1e_12(chosen, rejected, margin):
+    return _log_of(chosen - rejected - margin, 1e-12)
+
+
+@wrong(
+    "`nan_to_num` put a number where the loss of the worst pairs was infinite: they cost nothing, "
+    "or the same as any other, and teach nothing. `F.logsigmoid` is never infinite."
+)
+def hides_the_infinite(chosen, rejected, margin):
+    return -torch.log(torch.sigmoid(chosen - rejected - margin)).nan_to_num(neginf=0.0).mean()
+
+
+@wrong(CUSHIONED)
+def cross_entropy_of_the_sigmoid(chosen, rejected, margin):
+    p = torch.sigmoid(chosen - rejected - margin)
+    return F.binary_cross_entropy(p, torch.ones_like(p))
+
+
+@wrong(
+    "Each pair met every margin: (B,) with (B, 1) makes a table (B, B). Keep all three as (B,), so "
+    "that pair i has margin i."
+)
+def every_margin_for_every_pair(chosen, rejected, margin):
+    margin = torch.as_tensor(margin, dtype=chosen.dtype).reshape(-1, 1)
+    return _loss(chosen - rejected - margin)
+
+
+@wrong(
+    "You kept the gap above 0, so a pair in the wrong order costs ln 2 at most and has no "
+    "gradient. Those are the pairs with most to teach: the gap may be negative."
+)
+def no_gap_below_0(chosen, rejected, margin):
+    return _loss((chosen - rejected - margin).clamp(min=0))
+
+
+@wrong(
+    "You took the gap's size. Whether the chosen answer or the rejected one is ahead makes no "
+    "difference then, and that is all there is to learn."
+)
+def size_of_the_gap(chosen, rejected, margin):
+    return _loss((chosen - rejected).abs() - margin)
+
+
+@wrong(
+    "Your sigmoid sees twice the gap: (1 + tanh x) / 2 is sigma(2 x), and so is a softmax over x "
+    "and -x. One gap, one sigmoid."
+)
+def twice_the_gap(chosen, rejected, margin):
+    return _loss(2 * (chosen - rejected - margin))
+
+
+@wrong(
+    "That is in bits. The loss is asked for in nats: the natural logarithm, with ln 2 for a coin."
+)
+def in_bits(chosen, rejected, margin):
+    return _loss(chosen - rejected - margin) / math.log(2)
+
+
+@wrong(
+    "You took the sigmoid twice: a loss named `with_logits`, and `logsigmoid` too, takes its own. "
+    "Of a probability it never falls below 0.31. Give it the gap."
+)
+def sigmoid_twice(chosen, rejected, margin):
+    return _loss(torch.sigmoid(chosen - rejected - margin))
+
+
+@wrong(
+    "A softmax over the batch makes the pairs compete with each other. The two answers of ONE pair "
+    "compete: that is a sigmoid of their gap."
+)
+def softmax_over_the_batch(chosen, rejected, margin):
+    return -F.log_softmax(chosen - rejected - margin, 0).mean()
+
+
+@wrong(
+    "You added the loss of the opposite preference. The two pull against each other and the best "
+    "gap is 0: only the chosen answer's side counts."
+)
+def both_preferences(chosen, rejected, margin):
+    gap = chosen - rejected - margin
+    return -(F.logsigmoid(gap) + F.logsigmoid(-gap)).mean()
+
+
+@wrong(
+    "Half of what is asked for: B pairs are 2 B answers, and it is PAIRS that are averaged. A coin "
+    "loses ln 2."
+)
+def divides_by_the_answers(chosen, rejected, margin):
+    return _loss(chosen - rejected - margin) / 2
+
+
+@wrong(
+    "You took the median pair. All others, the worst ones too, then have no gradient: the mean is "
+    "asked for."
+)
+def the_median_pair(chosen, rejected, margin):
+    return -F.logsigmoid(chosen - rejected - margin).median()
+
+
+@wrong(
+    "Two signs are turned round, the gap's and that of the whole. The loss is negative then and "
+    "has no floor: a pair that is clearly right pulls on for ever, one that is wrong hardly at "
+    "all."
+)
+def log_of_the_opposite(chosen, rejected, margin):
+    return F.logsigmoid(-(chosen - rejected - margin)).mean()
+
+
+@wrong(
+    "The gap itself, without sigmoid and logarithm, has no end: the loss falls by one for each "
+    "point of one pair, and all the others are forgotten."
+)
+def the_bare_gap(chosen, rejected, margin):
+    return -(chosen - rejected - margin).mean()
+
+
+@wrong(
+    "You took e to the minus gap. It is like the loss where the gap is large, and for a pair in "
+    "the wrong order it explodes; -ln sigma grows only in proportion to the gap."
+)
+def exponential_loss(chosen, rejected, margin):
+    return torch.exp(-(chosen - rejected - margin)).mean()
+
+
+@wrong(
+    "You multiplied the gap by 1 less the margin, or divided it: the margin is in the unit of a "
+    "score, and is taken off the gap."
+)
+def shrinks_the_gap(chosen, rejected, margin):
+    return _loss((chosen - rejected) * (1 - margin))
+
+
+@wrong(
+    "You squared the log. A pair twice as wrong then counts four times: the loss is the plain "
+    "-ln sigma."
+)
+def squared_logarithm(chosen, rejected, margin):
+    return (F.logsigmoid(chosen - rejected - margin) ** 2).mean()
+
+
+@wrong(
+    "Only pairs in the wrong order count with you. The others teach too, the less the clearer they "
+    "are: the sigmoid sees to that."
+)
+def only_the_wrong_pairs(chosen, rejected, margin):
+    gap = chosen - rejected - margin
+    return (-F.logsigmoid(gap) * (gap < 0)).mean()
+
+
+@wrong(
+    "The margin is taken off twice. Once: the chosen answer has to win by the margin, and not by "
+    "two of it."
+)
+def takes_the_margin_off_twice(chosen, rejected, margin):
+    gap = chosen - rejected - 2 * margin
+    return -F.logsigmoid(gap).mean()
+
+
+@wrong(
+    "You used one margin for all, the largest. Every pair has to win by as much now, also those "
+    "that people were unsure of. Each pair has its own."
+)
+def the_largest_margin_for_all(chosen, rejected, margin):
+    gap = chosen - rejected - torch.as_tensor(margin).max()
+    return -F.logsigmoid(gap).mean()
+
+
+@wrong(
+    "You took each side's mean off the scores. That takes away what the model has learned: on "
+    "average the chosen answers ARE better. The gap of the scores as they are."
+)
+def centres_the_scores(chosen, rejected, margin):
+    gap = (chosen - chosen.mean()) - (rejected - rejected.mean()) - margin
+    return -F.logsigmoid(gap).mean()
+
+
+@wrong(
+    "You weighed each pair by how wrong it is, as a focal loss does. -ln sigma does that by "
+    "itself, through its slope: the plain mean."
+)
+def weighs_by_how_wrong(chosen, rejected, margin):
+    gap = chosen - rejected - margin
+    return -((1 - torch.sigmoid(gap)) * F.logsigmoid(gap)).mean()
+
+
+@wrong("You divided by the number of pairs less one. A mean is divided by all of them.")
+def divides_by_one_less(chosen, rejected, margin):
+    gap = chosen - rejected - margin
+    return -F.logsigmoid(gap).sum() / max(len(gap) - 1, 1)
+
+
+@wrong(
+    "That is a squared hinge: 0 as soon as the gap exceeds the margin. Bradley and Terry's loss "
+    "never stops, it only grows faint: -ln sigma of the gap less the margin."
+)
+def squared_hinge(chosen, rejected, margin):
+    return F.relu(margin - (chosen - rejected)).square().mean()
+
+
+@wrong(
+    "You divided the gap by the margin. A margin of 0, for pairs people were unsure of, then "
+    "makes every gap infinite. Subtract it."
+)
+def divides_by_the_margin(chosen, rejected, margin):
+    gap = chosen - rejected
+    return -F.logsigmoid(gap / (margin + 1e-8)).mean()
 
 
 EXERCISE = Exercise(

@@ -345,6 +345,450 @@ def leaves_out_the_first_return_too(rewards, values, gamma, lam, mask):
     return found, returns
 
 
+@wrong(
+    "`roll` goes round in a circle: behind a full row's end its FIRST value came in as the next "
+    "one. Behind the end there is 0. (Rows with padding hide it.)"
+)
+def rolls_the_masked_values(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    surprise = (rewards + gamma * values.roll(-1, 1) - values) * mask
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r)
+    return _both(found, values, mask)
+
+
+@wrong(
+    "`roll` goes round in a circle: behind the end of every row its FIRST value came in as the "
+    "next one, or what stands in the padding did. Behind the end there is 0."
+)
+def rolls_the_values(rewards, values, gamma, lam, mask):
+    surprise = (rewards + gamma * values.roll(-1, 1) - values) * mask
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r)
+    return _both(found, values, mask)
+
+
+@wrong(
+    "`roll` goes round in a circle: the first value came in behind the last place, and the padding "
+    "carried it back into shorter answers. Behind the end there is 0."
+)
+def rolls_and_masks_nothing(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    surprise = rewards + gamma * values.roll(-1, 1) - values
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r, masked=False)
+    return found, found + values
+
+
+@wrong(
+    "The values behind the end are 0 with you, and the padding's SURPRISES are not: they run down "
+    "into the answer. Put rewards and values to 0 there before you begin, and not the result "
+    "afterwards."
+)
+def surprises_of_the_padding_run_in(rewards, values, gamma, lam, mask):
+    following = torch.cat(((values * mask)[:, 1:], torch.zeros_like(values[:, :1])), 1)
+    surprise = rewards + gamma * following - values
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r, masked=False)
+    return _both(found, values, mask)
+
+
+@wrong(
+    "The next value is masked by the place it is looked up FROM. Whether it counts is said by its "
+    "own place: behind the last token stands padding, and there it is 0."
+)
+def next_value_masked_at_its_neighbour(rewards, values, gamma, lam, mask):
+    following = torch.cat((values[:, 1:], torch.zeros_like(values[:, :1])), 1)
+    kept, paid = values * mask, rewards * mask
+    surprise = paid + gamma * following - kept
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r, masked=False)
+    return found, found + kept
+
+
+@wrong(
+    "gamma is there twice where the advantage is carried on. One step costs one gamma: gamma lam."
+)
+def carried_by_gamma_twice(rewards, values, gamma, lam, mask):
+    return _both(_gae(rewards, values, gamma, lam, mask, carry=gamma**2 * lam), values, mask)
+
+
+@wrong(
+    "The advantage is carried on whole, without gamma and without lam: every token is answerable "
+    "for all that comes after, however far."
+)
+def carried_whole(rewards, values, gamma, lam, mask):
+    return _both(_gae(rewards, values, gamma, lam, mask, carry=1.0), values, mask)
+
+
+@wrong(
+    "lam multiplies the surprise of the step itself. It only decides how much of what comes LATER "
+    "counts; what happens here counts in full."
+)
+def lam_on_the_whole_surprise(rewards, values, gamma, lam, mask):
+    step = lambda r, v, n: lam * (r + gamma * n - v)  # noqa: E731
+    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+
+
+@wrong(
+    "You multiplied by 1 - lam. That belongs to a mean over returns of all lengths; in the "
+    "recursion it has cancelled out: A_t = d_t + gamma lam A_{t+1}."
+)
+def one_less_lam(rewards, values, gamma, lam, mask):
+    step = lambda r, v, n: (1 - lam) * (r + gamma * n - v)  # noqa: E731
+    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+
+
+@wrong(
+    "gamma stands before a bracket with both values in it. Only the NEXT value lies a step away "
+    "and is discounted: gamma V_{t+1} - V_t."
+)
+def gamma_on_both_values(rewards, values, gamma, lam, mask):
+    step = lambda r, v, n: r + gamma * (n - v)  # noqa: E731
+    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+
+
+@wrong(
+    "You discounted this step's reward. It is paid now; only what lies a step away, the next "
+    "value, is multiplied by gamma."
+)
+def reward_discounted(rewards, values, gamma, lam, mask):
+    step = lambda r, v, n: gamma * (r + n) - v  # noqa: E731
+    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+
+
+@wrong(
+    "The sign is turned round: V_t less what came. What goes better than expected is a POSITIVE "
+    "surprise."
+)
+def surprise_turned_round(rewards, values, gamma, lam, mask):
+    step = lambda r, v, n: v - r - gamma * n  # noqa: E731
+    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+
+
+@wrong(
+    "You used the NEXT token's reward. r_t is what token t is paid: with yours the score at the "
+    "end comes one token too early, and the first reward is lost."
+)
+def reward_of_the_next(rewards, values, gamma, lam, mask):
+    rewards = rewards * mask
+    later = torch.cat((rewards[:, 1:], torch.zeros_like(rewards[:, :1])), 1)
+    return _both(_gae(later, values, gamma, lam, mask), values, mask)
+
+
+@wrong(
+    "The advantages are right. Your returns look one step ahead only, r + gamma V_{t+1}, which is "
+    "right for lam = 0. They are advantage + value."
+)
+def returns_one_step_ahead(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values, gamma, lam, mask) * mask
+    kept = values * mask
+    following = torch.cat((kept[:, 1:], torch.zeros_like(kept[:, :1])), 1)
+    return found, (rewards + gamma * following) * mask
+
+
+@wrong("The advantages are right. In the returns stands the NEXT token's value: it is its own.")
+def returns_with_the_next_value(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values, gamma, lam, mask) * mask
+    kept = values * mask
+    return found, found + torch.cat((kept[:, 1:], torch.zeros_like(kept[:, :1])), 1)
+
+
+@wrong(
+    "The advantages are right. Your returns are plain sums of the rewards to come, without gamma "
+    "and without values. They are advantage + value."
+)
+def returns_are_sums(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values, gamma, lam, mask) * mask
+    return found, (rewards * mask).flip(1).cumsum(1).flip(1) * mask
+
+
+@wrong("The two stand the wrong way round: first the advantages, then the returns.")
+def returns_come_first(rewards, values, gamma, lam, mask):
+    return _both(_gae(rewards, values, gamma, lam, mask), values, mask)[::-1]
+
+
+@wrong(
+    "The last column has no advantage: your loop begins one place before it. It has no next token, "
+    "and still a reward and a value."
+)
+def leaves_out_the_last(rewards, values, gamma, lam, mask):
+    cut = _gae(rewards[:, :-1], values[:, :-1], gamma, lam, mask[:, :-1]) if (
+        mask.shape[1] > 1) else rewards[:, :0]  # fmt: skip
+    found = torch.cat((cut, torch.zeros_like(rewards[:, :1])), 1)
+    return _both(found, values, mask)
+
+
+@wrong(
+    "What is carried on is the mean over the batch. Each answer has a future of its own: (B,) "
+    "stays (B,)."
+)
+def carries_the_mean(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    following = advantage = torch.zeros_like(values[:, 0])
+    found = []
+    for t in reversed(range(rewards.shape[1])):
+        surprise = rewards[:, t] + gamma * following - values[:, t]
+        advantage = surprise + gamma * lam * advantage.mean()
+        following = values[:, t]
+        found.insert(0, advantage)
+    found = torch.stack(found, 1)
+    return found, found + values
+
+
+@wrong(
+    "At its last token an answer goes on with its own value, as if the game continued. It is over "
+    "there: the next value is 0."
+)
+def goes_on_behind_each_end(rewards, values, gamma, lam, mask):
+    values = values * mask
+    end = torch.arange(mask.shape[1]) == mask.sum(1, keepdim=True) - 1
+    return _both(_gae(rewards + gamma * values * end, values, gamma, lam, mask), values, mask)
+
+
+@wrong(
+    "Two tensors are asked for, and one that holds both came out: leave the `stack` away and "
+    "return the two."
+)
+def stacks_the_two(rewards, values, gamma, lam, mask):
+    return torch.stack(_both(_gae(rewards, values, gamma, lam, mask), values, mask))
+
+
+@wrong("Only the advantages came out. The returns, advantages + values, are asked for as well.")
+def advantages_alone(rewards, values, gamma, lam, mask):
+    return _gae(rewards, values, gamma, lam, mask) * mask
+
+
+@wrong(
+    "You whitened the advantages. The returns are right; whitening comes afterwards, over all the "
+    "answers that one step learns from, and not here."
+)
+def whitens_at_the_end(rewards, values, gamma, lam, mask):
+    found = _gae(rewards, values, gamma, lam, mask) * mask
+    return alignment.whiten(found, mask), found + values * mask
+
+
+@wrong(
+    "The discount has the place in its exponent: (gamma lam) to the t. The recursion takes ONE "
+    "step each time, and each step costs gamma lam once."
+)
+def discounts_by_the_place(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    following = advantage = torch.zeros_like(values[:, 0])
+    found = []
+    for t in reversed(range(rewards.shape[1])):
+        surprise = rewards[:, t] + gamma * following - values[:, t]
+        advantage = surprise + (gamma * lam) ** (t + 1) * advantage
+        following = values[:, t]
+        found.insert(0, advantage)
+    found = torch.stack(found, 1)
+    return found, found + values
+
+
+@wrong(
+    "The reward of a step is missing: only the values are compared. What was paid is what there is "
+    "to learn from."
+)
+def forgets_the_rewards(rewards, values, gamma, lam, mask):
+    return _both(_gae(0 * rewards, values, gamma, lam, mask), values, mask)
+
+
+@wrong(
+    "Your next value is the one BEFORE: the loop runs backwards, and you looked at t - 1. What is "
+    "still to come stands at t + 1."
+)
+def the_value_before(rewards, values, gamma, lam, mask):
+    kept, paid = values * mask, rewards * mask
+    before = torch.cat((torch.zeros_like(kept[:, :1]), kept[:, :-1]), 1)
+    surprise = (paid + gamma * before - kept) * mask
+    found = _gae(surprise, values, gamma, lam, mask, step=lambda r, v, n: r)
+    return _both(found, values, mask)
+
+
+@wrong(
+    "What is carried on is the last surprise, and not the advantage: only one step ahead counts "
+    "then. A_{t+1} holds all that comes after."
+)
+def carries_the_surprise(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    following = last = torch.zeros_like(values[:, 0])
+    found = []
+    for t in reversed(range(rewards.shape[1])):
+        surprise = rewards[:, t] + gamma * following - values[:, t]
+        found.insert(0, surprise + gamma * lam * last)
+        last, following = surprise, values[:, t]
+    return _both(torch.stack(found, 1), values, mask)
+
+
+@wrong(
+    "You took the mean off the advantages. Whitening comes afterwards, and only for the policy; "
+    "the returns are built from the advantages as they are."
+)
+def centres_at_the_end(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    advantages = (advantages - (advantages * mask).sum() / mask.sum()) * mask
+    return advantages, advantages + values
+
+
+@wrong(
+    "The advantages are right. In the returns you discounted the value. It stands at this very "
+    "place, no step away: advantage + value."
+)
+def returns_with_a_discounted_value(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + gamma * values
+
+
+@wrong(
+    "What is carried on holds the next value a second time. It has its place in the surprise; "
+    "carried on is gamma lam A_{t+1}."
+)
+def lam_alone_and_the_next_value_twice(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + lam * (later + gamma * after)
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong(
+    "You cut the advantages off at 1. Nothing is limited here: the token that earned most has to "
+    "learn most."
+)
+def cuts_the_advantages_off(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later.clamp(-1, 1)
+    return advantages, advantages + values
+
+
+@wrong(
+    "Both stand in reverse: they were collected from the end and not turned round, or turned "
+    "round once too often."
+)
+def both_reversed(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages.flip(1), (advantages + values).flip(1)
+
+
+@wrong(
+    "The value that you carry to the step before is not this column's own. What token t - 1 sees "
+    "as its next value is V_t."
+)
+def next_value_from_before(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t - 1]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong(
+    "You took the next ADVANTAGE for the next value. The surprise compares values: r_t + gamma "
+    "V_{t+1} - V_t."
+)
+def advantage_for_the_next_value(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = later
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong("You divided by lam. What is carried on shrinks with each step: gamma TIMES lam.")
+def gamma_over_lam(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma / max(lam, 1e-8) * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong(
+    "The advantages are right. In the returns the rewards are counted once more: they are in the "
+    "advantages already. Advantage + value."
+)
+def rewards_in_the_returns_twice(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values + rewards
+
+
+@wrong("The value is taken away twice. Once: r_t + gamma V_{t+1} - V_t.")
+def value_taken_away_twice(rewards, values, gamma, lam, mask):
+    rewards, values = rewards * mask, values * mask
+    advantages = torch.zeros_like(rewards)
+    after = later = torch.zeros_like(rewards[:, 0])
+    for t in reversed(range(rewards.shape[1])):
+        d = rewards[:, t] + gamma * after - 2 * values[:, t]
+        later = d + gamma * lam * later
+        after = values[:, t]
+        advantages[:, t] = later
+    return advantages, advantages + values
+
+
+@wrong(
+    "You masked the rewards and not the values. The last token's next value is then one that was "
+    "read in the padding, and there are numbers where no token stands."
+)
+def masks_the_rewards_and_nothing_else(rewards, values, gamma, lam, mask):
+    found = _gae(rewards * mask, values, gamma, lam, mask, masked=False)
+    return found, found + values
+
+
+@wrong(
+    "You masked the values and not the rewards. What stands in the padding's rewards is carried "
+    "back into the answer, and there are numbers where no token stands."
+)
+def masks_the_values_and_nothing_else(rewards, values, gamma, lam, mask):
+    kept = values * mask
+    found = _gae(rewards, kept, gamma, lam, mask, masked=False)
+    return found, found + kept
+
+
 EXERCISE = Exercise(
     name="gae",
     title="Advantages by GAE",

@@ -20,7 +20,8 @@ def _kl_estimators_reference(logp_new, logp_ref):
 
 
 def _kl_estimators_probes():
-    """Steps of either sign, large and small; one token; a row; one that wants its gradient."""
+    """Steps of either sign, large and small and very large; tokens so unlikely that float32 has no
+    number for them, only for their logarithm; one token; a row; one that wants its gradient."""
     g = seeded(110)
 
     def pair(*shape, step=0.7):
@@ -33,6 +34,8 @@ def _kl_estimators_probes():
         pair(1, 1),
         pair(6, step=0.2),
         pair(4, 2),
+        (torch.tensor([-1.0, -9.5, -0.2, -17.0]), torch.tensor([-9.0, -0.5, -12.5, -2.0])),
+        (torch.tensor([-110.0, -140.0, -120.0]), torch.tensor([-108.0, -141.5, -120.5])),
     ]
 
 
@@ -149,8 +152,9 @@ def takes_the_size_of_k1(logp_new, logp_ref):
 
 
 @wrong(
-    "`F.kl_div(input, target)` is target · (ln target - input): a sum's terms, weighed, and with "
-    "the arguments in the other order. For drawn tokens the plain difference is asked for."
+    "You weighed k1 by the token's probability, as `F.kl_div(input, target)` does: target · (ln "
+    "target - input). Those are a sum's terms. These tokens were DRAWN with that probability, and "
+    "it has counted once already: the plain difference."
 )
 def torchs_kl_div(logp_new, logp_ref):
     _, k2, k3 = _three(logp_ref - logp_new)
@@ -206,6 +210,373 @@ def cuts_the_way_back(logp_new, logp_ref):
 )
 def holds_the_reference_fast(logp_new, logp_ref):
     return _three(logp_ref.detach() - logp_new)
+
+
+UNDERFLOW = (
+    "You went back to probabilities before you divided. Of a very unlikely token (ln p below -104) "
+    "both are 0 in float32, and 0 / 0 is nan. Take the difference of the logarithms, then e to it."
+)
+
+
+@wrong(UNDERFLOW)
+def divides_probabilities(logp_new, logp_ref):
+    k1, k2, _ = _three(logp_ref - logp_new)
+    return k1, k2, logp_ref.exp() / logp_new.exp() - 1 + k1
+
+
+@wrong(UNDERFLOW)
+def divides_probabilities_in_all(logp_new, logp_ref):
+    return _three(torch.log(logp_ref.exp() / logp_new.exp()))
+
+
+LIMITED = (
+    "You kept the log-ratio within limits. That is a library's guard, not the estimator: a token "
+    "that has gone further costs no more, and nothing pulls it back."
+)
+
+
+@wrong(LIMITED)
+def keeps_within_5(logp_new, logp_ref):
+    return _three((logp_ref - logp_new).clamp(-5, 5))
+
+
+@wrong(LIMITED)
+def keeps_within_10(logp_new, logp_ref):
+    return _three((logp_ref - logp_new).clamp(-10, 10))
+
+
+@wrong(LIMITED)
+def keeps_below_10(logp_new, logp_ref):
+    return _three((logp_ref - logp_new).clamp(max=10))
+
+
+@wrong(LIMITED)
+def keeps_k3_within_10(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k2, k3.clamp(-10, 10)
+
+
+@wrong(LIMITED)
+def keeps_within_5_in_k3(logp_new, logp_ref):
+    k1, k2, _ = _three(logp_ref - logp_new)
+    return k1, k2, _three((logp_ref - logp_new).clamp(-5, 5))[2]
+
+
+@wrong(LIMITED)
+def keeps_within_10_in_k3(logp_new, logp_ref):
+    k1, k2, _ = _three(logp_ref - logp_new)
+    return k1, k2, _three((logp_ref - logp_new).clamp(-10, 10))[2]
+
+
+@wrong(
+    "In k2 you squared a difference of probabilities. It is the difference of the LOGARITHMS that "
+    "is squared: a rare token counts as much as a common one."
+)
+def k2_of_probabilities(logp_new, logp_ref):
+    k1, _, k3 = _three(logp_ref - logp_new)
+    return k1, (logp_new.exp() - logp_ref.exp()) ** 2 / 2, k3
+
+
+@wrong("In k2 the half was squared too: (l / 2)^2 is a quarter of l^2. Square first, then halve.")
+def k2_squares_the_half(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k2 / 2, k3
+
+
+@wrong("k2 is not squared: half of the log-ratio has either sign. Half of its SQUARE never has.")
+def k2_not_squared(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap / 2, _three(gap)[2]
+
+
+@wrong("k2 is not squared: half of the log-ratio has either sign. Half of its SQUARE never has.")
+def k2_half_of_k1(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, -gap / 2, _three(gap)[2]
+
+
+@wrong("k2 is negative with you. A square has no sign to turn: it punishes a step either way.")
+def k2_negative(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, -k2, k3
+
+
+@wrong("The three are right, in another order: k1, k2, k3 were asked for.")
+def k3_before_k2(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k3, k2
+
+
+@wrong("The three are right, in another order: k1, k2, k3 were asked for.")
+def from_k3_to_k1(logp_new, logp_ref):
+    return _three(logp_ref - logp_new)[::-1]
+
+
+MIXED = (
+    "k3 mixes the two directions: its ratio and its logarithm have to be of the same fraction, "
+    "ref / new. Only then do their slopes cancel at a step of 0."
+)
+
+
+@wrong(MIXED)
+def k3_mixes_the_directions(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap**2 / 2, (-gap).exp() - 1 - gap
+
+
+@wrong(
+    "Your k3 does not vanish where the policies agree. There e^l is 1 and l is 0: e^l - 1 - l is "
+    "0, with just these signs."
+)
+def k3_adds_the_one(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap**2 / 2, gap.exp() + 1 - gap
+
+
+@wrong("Your k3 has the sign of e^l turned round: 1 - e^l - l goes below 0 as soon as l is above.")
+def k3_turns_the_ratio_round(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap**2 / 2, 1 - gap.exp() - gap
+
+
+@wrong(
+    "That k3 weighs the log-ratio by the ratio: r ln r - (r - 1). It estimates the KL the other "
+    "way round. For tokens drawn from the new policy: (r - 1) - ln r."
+)
+def k3_of_the_other_direction(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap**2 / 2, gap.exp() * gap - gap.exp() + 1
+
+
+@wrong("Only k2 has a half. k3 is (e^l - 1) - l, whole: for small steps that IS l^2 / 2.")
+def k3_halved(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k2, k3 / 2
+
+
+@wrong(
+    "You multiplied k1 by the ratio. That weighs again what was drawn with its weight already, and "
+    "is negative as often as k1: k3 ADDS the ratio less 1."
+)
+def k3_multiplies(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap**2 / 2, -gap * gap.exp()
+
+
+@wrong("Those are bits. The estimates are asked for in nats: nothing is divided by ln 2.")
+def in_bits(logp_new, logp_ref):
+    return tuple(k / 0.6931471805599453 for k in _three(logp_ref - logp_new))
+
+
+@wrong("Those are bits. The estimates are asked for in nats: nothing is divided by ln 2.")
+def k1_in_bits(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1 / 0.6931471805599453, k2, k3
+
+
+@wrong(
+    "Three tensors are asked for, and one that holds all three came out: leave the `stack` away "
+    "and return the three."
+)
+def stacks_the_three(logp_new, logp_ref):
+    return torch.stack(_three(logp_ref - logp_new))
+
+
+@wrong(
+    "You took the size of the log-ratio in all three. k1 and k3 know which way the policy went: a "
+    "token that has become less likely brings k1 below 0."
+)
+def takes_the_size_first(logp_new, logp_ref):
+    return _three((logp_ref - logp_new).abs())
+
+
+@wrong(
+    "You divided log-probabilities. -4 / -2 is 2, whatever that means: the log of a ratio is the "
+    "DIFFERENCE of the logarithms."
+)
+def divides_logarithms(logp_new, logp_ref):
+    return _three(logp_ref / logp_new)
+
+
+HALF_CUT = (
+    "The values are right, and the gradient of {} is not: `detach` cut off one of the two ways "
+    "through which it learns. Nothing is detached here."
+)
+
+
+@wrong(HALF_CUT.format("k3"))
+def cuts_the_ratio_off(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap**2 / 2, gap.detach().exp() - 1 - gap
+
+
+@wrong(HALF_CUT.format("k3"))
+def cuts_the_logarithm_off(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap**2 / 2, gap.exp() - 1 - gap.detach()
+
+
+@wrong(HALF_CUT.format("k2"))
+def cuts_one_factor_off(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    return -gap, gap * gap.detach() / 2, gap.exp() - 1 - gap
+
+
+ONE_CUT = (
+    "The values are right, and `detach` cut off the gradient of {}. It is used in losses too. "
+    "Nothing is detached here."
+)
+
+
+@wrong(ONE_CUT.format("k1"))
+def cuts_k1_off_the_way_back(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1.detach(), k2, k3
+
+
+@wrong(ONE_CUT.format("k2"))
+def cuts_k2_off_the_way_back(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k2.detach(), k3
+
+
+@wrong(ONE_CUT.format("k3"))
+def cuts_k3_off_the_way_back(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k2, k3.detach()
+
+
+@wrong(
+    "The values are right, and nothing can be learned from them: `detach`, `.data` or `no_grad` "
+    "cut the way back off, of both policies."
+)
+def cuts_both_off(logp_new, logp_ref):
+    return _three((logp_ref - logp_new).detach())
+
+
+@wrong(
+    "In k3 you took k2 away. It is ratio - 1, which is 0 on average, less the LOGARITHM of the "
+    "ratio."
+)
+def k3_takes_k2_away(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap**2 / 2
+    return k1, k2, k3
+
+
+@wrong(
+    "k1 is a ratio of probabilities with you. It is the LOGARITHM of that ratio, and 0 where the "
+    "two policies agree."
+)
+def k1_is_the_ratio(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = (-gap).exp()
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "k1 is a ratio less 1 with you, which is nearly the logarithm for small steps. k1 is the "
+    "logarithm itself, ln new - ln ref."
+)
+def k1_is_the_ratio_less_1(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = (-gap).exp() - 1
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "In k2 you squared the ratio, and not its logarithm. It is a half where the two policies "
+    "agree, and there the KL is 0."
+)
+def k2_squares_the_whole_ratio(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap.exp() ** 2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "k2 is a square and no absolute value: half of |l| falls in proportion to the step, and the "
+    "KL falls with its square."
+)
+def k2_halves_the_size(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap.abs() / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong("k2 is l squared, over 2. A cube has a sign, and k2 none.")
+def k2_cubes(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**3 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "In k3 you took the size of ratio - 1. Its sign is needed: on average it is 0, and costs "
+    "nothing."
+)
+def k3_takes_a_size(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = (gap.exp() - 1).abs() - gap
+    return k1, k2, k3
+
+
+@wrong("One of the three is missing: k1, k2 and k3 are asked for.")
+def two_of_three(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k3 = gap.exp() - 1 - gap
+    return k1, k3
+
+
+@wrong(
+    "You averaged over the batch. A number for each token is asked for: the penalty is paid token "
+    "by token."
+)
+def averages_over_the_batch(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = gap.exp() - 1 - gap
+    return k1.mean(0), k2.mean(0), k3.mean(0)
+
+
+@wrong(
+    "The values are right, and in k3 you held the reference fast. That is a good habit, and the "
+    "caller's: here nothing is detached."
+)
+def holds_the_reference_fast_in_k3(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = (logp_ref.detach() - logp_new).exp() - 1 - gap
+    return k1, k2, k3
+
+
+@wrong(
+    "You kept k3 below a limit. That is a library's guard, not the estimator: a token that has "
+    "gone further costs no more, and nothing pulls it back."
+)
+def keeps_k3_below_1(logp_new, logp_ref):
+    gap = logp_ref - logp_new
+    k1 = -gap
+    k2 = gap**2 / 2
+    k3 = (gap.exp() - 1 - gap).clamp(max=1)
+    return k1, k2, k3
 
 
 EXERCISE = Exercise(

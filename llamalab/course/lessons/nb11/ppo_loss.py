@@ -24,7 +24,8 @@ def _ppo_loss_reference(logp_new, logp_old, advantages, mask, clip):
 
 def _ppo_loss_probes():
     """Ratios on both sides of the clip and within it, under advantages of both signs; answers of
-    every length; the first step, where new and old are the same; two clips; one token."""
+    every length; the first step, where new and old are the same; two clips; one token; ratios
+    that have run far away; tokens so unlikely that float32 has only their logarithm."""
     g = seeded(114)
 
     def given(mask, clip, step=0.3):
@@ -39,7 +40,16 @@ def _ppo_loss_probes():
         given(lengths(2, 3, 3, places=4), 0.3, step=0.8),
         given(lengths(1, places=1), 0.2, step=0.1),
         given(lengths(6, 6, places=6), 0.2, step=0.1),
+        _far(torch.tensor([[8.0, -7.0, 1.0], [-0.1, 12.0, 0.0]]), -13.0),
+        _far(torch.tensor([[0.5, -0.05, 1.5], [0.1, -0.3, 0.2]]), -120.0),
     ]
+
+
+def _far(step, old):
+    """Old log-probabilities around `old`, new ones by `step` further, under both signs."""
+    old = old - torch.arange(6.0).view(2, 3)
+    advantages = torch.tensor([[-0.7, 0.9, 0.4], [1.1, -0.3, 2.0]])
+    return old + step, old, advantages, lengths(3, 2, places=3), 0.2
 
 
 def _gain(rho, advantages, clip):
@@ -125,8 +135,9 @@ def clips_by_a_factor(logp_new, logp_old, advantages, mask, clip):
 
 
 @wrong(
-    "You clipped on the upper side only. A token of negative advantage is then pushed down without "
-    "an end: that side needs 1 - clip."
+    "You clipped on the upper side only, or for positive advantages only, which comes to the "
+    "same. A token of negative advantage is then pushed down without an end: that side needs 1 - "
+    "clip."
 )
 def clips_above_only(logp_new, logp_old, advantages, mask, clip):
     rho, A = _fixed(logp_new, logp_old, advantages)
@@ -294,6 +305,430 @@ def gives_a_number(logp_new, logp_old, advantages, mask, clip):
 def only_the_advantages_learn(logp_new, logp_old, advantages, mask, clip):
     rho = (logp_new - logp_old).detach().exp()
     return -_mean(_gain(rho, advantages, clip), mask)
+
+
+@wrong(
+    "You divided probabilities. Of a very unlikely token (ln p below -104) both are 0 in float32, "
+    "and 0 / 0 is nan. Take the difference of the logarithms, then e to it."
+)
+def divides_probabilities(logp_new, logp_old, advantages, mask, clip):
+    rho = logp_new.exp() / logp_old.detach().exp()
+    return -_mean(_gain(rho, advantages.detach(), clip), mask)
+
+
+@wrong(
+    "You subtracted probabilities. A token that rises from 0.001 to 0.002 is twice as likely, and "
+    "your ratio says 1.001. The ratio is e to the difference of the logarithms."
+)
+def subtracts_probabilities(logp_new, logp_old, advantages, mask, clip):
+    rho = 1 + logp_new.exp() - logp_old.detach().exp()
+    return -_mean(_gain(rho, advantages.detach(), clip), mask)
+
+
+LIMITED = (
+    "You kept the log-ratio within limits. A token of negative advantage that has become far too "
+    "likely then has no gradient any more, and it is the one that must come back down."
+)
+
+
+def _limited(logp_new, logp_old, advantages, mask, clip, most):
+    rho = (logp_new - logp_old.detach()).clamp(-most, most).exp()
+    return -_mean(_gain(rho, advantages.detach(), clip), mask)
+
+
+@wrong(LIMITED)
+def keeps_within_2(logp_new, logp_old, advantages, mask, clip):
+    return _limited(logp_new, logp_old, advantages, mask, clip, 2)
+
+
+@wrong(LIMITED)
+def keeps_within_5(logp_new, logp_old, advantages, mask, clip):
+    return _limited(logp_new, logp_old, advantages, mask, clip, 5)
+
+
+@wrong(LIMITED)
+def keeps_within_10(logp_new, logp_old, advantages, mask, clip):
+    return _limited(logp_new, logp_old, advantages, mask, clip, 10)
+
+
+@wrong(
+    "You limited the loss of a token of negative advantage, as dual-clip PPO does. Here there are "
+    "two gains, and the smaller of the two counts, however small."
+)
+def dual_clip(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    gain = _gain(rho, A, clip)
+    return -_mean(torch.where(A < 0, torch.max(gain, 3 * A), gain), mask)
+
+
+HALVED = (
+    "The value is right, and within the clip the gradient is halved: there both gains are equal, "
+    "`min` gives half to each, and the clipped one is cut off. Only what was measured before is "
+    "held fast; the ratio is not."
+)
+
+
+@wrong(HALVED)
+def cuts_the_clipped_gain_off(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(torch.min(rho * A, rho.detach().clamp(1 - clip, 1 + clip) * A), mask)
+
+
+@wrong(
+    "The value is right, and the FREE gain is cut off: within the clip half of the gradient is "
+    "left, and a token that has run the wrong way out of it has none."
+)
+def cuts_the_free_gain_off(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(torch.min(rho.detach() * A, rho.clamp(1 - clip, 1 + clip) * A), mask)
+
+
+@wrong(
+    "You clipped on the lower side only. A token of positive advantage is then pulled up without "
+    "an end: that side needs 1 + clip."
+)
+def clips_below_only(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(torch.min(rho * A, rho.clamp(min=1 - clip) * A), mask)
+
+
+@wrong(
+    "You took the advantages' size. A token that went worse than expected is then made likelier "
+    "too: the sign is what there is to learn."
+)
+def size_of_the_advantages(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(_gain(rho, A.abs(), clip), mask)
+
+
+@wrong(
+    "You took the smaller of the two MEANS. Every token has its own minimum: one that has run away "
+    "must not hide behind the others."
+)
+def minimum_of_the_means(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -torch.min(_mean(rho * A, mask), _mean(rho.clamp(1 - clip, 1 + clip) * A, mask))
+
+
+OTHER_CLIP = (
+    "Your clip is another than the one you were given: 1 - clip and 1 + clip are the borders, with "
+    "the argument as it comes."
+)
+
+
+@wrong(OTHER_CLIP)
+def always_clips_at_a_fifth(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(_gain(rho, A, 0.2), mask)
+
+
+@wrong(OTHER_CLIP)
+def always_clips_at_a_tenth(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(_gain(rho, A, 0.1), mask)
+
+
+@wrong(OTHER_CLIP)
+def half_of_the_clip(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(_gain(rho, A, clip / 2), mask)
+
+
+@wrong(OTHER_CLIP)
+def twice_the_clip(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(_gain(rho, A, 2 * clip), mask)
+
+
+@wrong(
+    "One ratio for a whole answer, the geometric mean of its tokens' (GSPO does it so). In PPO "
+    "every token has its own."
+)
+def mean_ratio_of_an_answer(logp_new, logp_old, advantages, mask, clip):
+    step = ((logp_new - logp_old.detach()) * mask).sum(1, keepdim=True)
+    rho = (step / mask.sum(1, keepdim=True)).exp()
+    return -_mean(_gain(rho, advantages.detach(), clip), mask)
+
+
+@wrong(
+    "You masked the log-ratio and not the gain. In the padding the ratio is 1 then, and the "
+    "padding's advantages are added up all the same."
+)
+def masks_the_log_ratio(logp_new, logp_old, advantages, mask, clip):
+    rho = ((logp_new - logp_old.detach()) * mask).exp()
+    return -_gain(rho, advantages.detach(), clip).sum() / mask.sum()
+
+
+@wrong(
+    "You masked the log-ratio and not the gain. In the padding the ratio is 1 then, and the "
+    "padding's advantages are averaged along."
+)
+def masks_the_log_ratio_and_averages_all(logp_new, logp_old, advantages, mask, clip):
+    rho = ((logp_new - logp_old.detach()) * mask).exp()
+    return -_gain(rho, advantages.detach(), clip).mean()
+
+
+@wrong(
+    "You whitened the advantages on the way, over the padding too. They come whitened, and padding "
+    "never counts."
+)
+def whitens_with_the_padding(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    A = (A - A.mean()) / (A.var(correction=0) + 1e-8).sqrt()
+    return -_mean(_gain(rho, A, clip), mask)
+
+
+@wrong(
+    "You whitened the advantages on the way, over the padding too. They come whitened, and padding "
+    "never counts."
+)
+def whitens_with_the_padding_by_one_less(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    A = (A - A.mean()) / (A.std() + 1e-8)
+    return -_mean(_gain(rho, A, clip), mask)
+
+
+@wrong(
+    "You took the mean off the advantages on the way. They come whitened: done again, batch by "
+    "mini-batch, each mini-batch is told that half of its tokens were bad."
+)
+def centres_on_the_way(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(_gain(rho, A - _mean(A, mask), clip), mask)
+
+
+BOTH_GAINS = (
+    "You added or averaged the two gains. Of the two only the SMALLER counts: so a ratio that has "
+    "run out of the clip the good way gains nothing more."
+)
+
+
+@wrong(BOTH_GAINS)
+def adds_both_gains(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(rho * A + rho.clamp(1 - clip, 1 + clip) * A, mask)
+
+
+@wrong(BOTH_GAINS)
+def averages_both_gains(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean((rho * A + rho.clamp(1 - clip, 1 + clip) * A) / 2, mask)
+
+
+@wrong(
+    "You took 1 off the ratio in one of the gains or in both. A ratio of 1 says that nothing has "
+    "changed, and its gain is the advantage itself."
+)
+def ratio_less_1(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(torch.min((rho - 1) * A, (rho.clamp(1 - clip, 1 + clip) - 1) * A), mask)
+
+
+@wrong(
+    "You took 1 off the ratio in one of the gains or in both. A ratio of 1 says that nothing has "
+    "changed, and its gain is the advantage itself."
+)
+def free_ratio_less_1(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(torch.min((rho - 1) * A, rho.clamp(1 - clip, 1 + clip) * A), mask)
+
+
+LONGEST = (
+    "You divided by a length, or by the answers times the longest. The mean is over the counted "
+    "tokens of the whole batch: divide by how many those are."
+)
+
+
+@wrong(LONGEST)
+def divides_by_the_longest(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -(_gain(rho, A, clip) * mask).sum() / mask.sum(1).max()
+
+
+@wrong(LONGEST)
+def divides_by_answers_times_the_longest(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -(_gain(rho, A, clip) * mask).sum() / (len(mask) * mask.sum(1).max())
+
+
+@wrong(LONGEST)
+def divides_by_the_columns(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -(_gain(rho, A, clip) * mask).sum() / mask.shape[1]
+
+
+@wrong("You raised 2, or 10, to the difference. The log-probabilities are natural ones: e to it.")
+def two_to_the_difference(logp_new, logp_old, advantages, mask, clip):
+    rho, A = 2 ** (logp_new - logp_old.detach()), advantages.detach()
+    return -_mean(_gain(rho, A, clip), mask)
+
+
+@wrong(
+    "1 plus the difference of the logarithms is the ratio for small steps only; further out it "
+    "goes below 0. The ratio is e to the difference."
+)
+def one_plus_the_difference(logp_new, logp_old, advantages, mask, clip):
+    rho, A = 1 + logp_new - logp_old.detach(), advantages.detach()
+    return -_mean(_gain(rho, A, clip), mask)
+
+
+@wrong("One loss for each token came out. A single number is asked for: their mean.")
+def one_loss_a_token(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_gain(rho, A, clip) * mask
+
+
+@wrong(
+    "The mask is turned round: what is averaged is the padding, which nobody wrote, and the "
+    "answers teach nothing."
+)
+def mask_turned_round(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -(_gain(rho, A, clip) * ~mask).sum() / (~mask).sum().clamp(min=1)
+
+
+@wrong(
+    "You added the KL, or some other price, to the loss. Here it has been paid in the rewards "
+    "already: only the clipped gain is asked for."
+)
+def adds_the_kl(logp_new, logp_old, advantages, mask, clip):
+    rho, A = _fixed(logp_new, logp_old, advantages)
+    return -_mean(_gain(rho, A, clip), mask) + 0.1 * _mean(logp_new - logp_old.detach(), mask)
+
+
+@wrong(
+    "Both of your borders are the same, so the clipped ratio is a constant. It may move freely "
+    "between 1 - clip and 1 + clip."
+)
+def one_border_for_both(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(max=1 + clip).clamp(min=1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You clipped at 1 instead of 1 + clip. A good token could not become more likely at all; "
+    "within the clip it may."
+)
+def clips_at_1_above(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You clipped at 1 instead of 1 - clip. A bad token could not become less likely at all; "
+    "within the clip it may."
+)
+def clips_at_1_below(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "The free gain is the log-probability times the advantage with you. It is the RATIO times the "
+    "advantage, the same ratio that is clipped in the other."
+)
+def logp_for_the_free_gain(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = logp_new * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You cut the advantages off. It is the RATIO that is kept between 1 - clip and 1 + clip; an "
+    "advantage may be as large as it likes."
+)
+def cuts_the_advantages_off(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    A = A.clamp(-1, 1)
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You kept positive advantages only. What went worse than expected has to become less likely: "
+    "that is half of what there is to learn."
+)
+def only_positive_advantages(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    A = A.clamp(min=0)
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong("1 less the gain has the right gradient and another value. The loss is minus the mean gain.")
+def one_less_the_gain(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return 1 - (gain * mask).sum() / mask.sum()
+
+
+@wrong(
+    "You added an entropy, or some other price, to the loss. Only the clipped gain is asked for."
+)
+def adds_the_entropy(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return 0.01 * (logp_new * mask).sum() / mask.sum() - (gain * mask).sum() / mask.sum()
+
+
+@wrong("You took the median token. All others then have no gradient: the mean is asked for.")
+def the_median_token(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -gain[mask].median()
+
+
+@wrong(
+    "You squared the ratio in the free gain. Both gains are the ratio times the advantage, one "
+    "free and one clipped."
+)
+def squares_the_ratio(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho**2 * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / mask.sum()
+
+
+@wrong("You divided by the number of counted tokens less one. A mean is divided by all of them.")
+def divides_by_one_less(logp_new, logp_old, advantages, mask, clip):
+    old, A = logp_old.detach(), advantages.detach()
+    rho = (logp_new - old).exp()
+    free = rho * A
+    held = rho.clamp(1 - clip, 1 + clip) * A
+    gain = torch.min(free, held)
+    return -(gain * mask).sum() / (mask.sum() - 1).clamp(min=1)
 
 
 EXERCISE = Exercise(

@@ -1,6 +1,7 @@
 """Notebook 11, exercise 2: What each token is paid."""
 
 import torch
+import torch.nn.functional as F
 
 from llamalab import alignment
 from llamalab.course.engine import Exercise, WrongAnswers, seeded
@@ -262,6 +263,326 @@ def score_at_everybodys_end_masked(score, logp, ref_logp, mask, beta):
     rewards = -beta * (logp - ref_logp)
     rewards[:, mask.sum(1) - 1] += score[:, None]
     return rewards * mask
+
+
+FULL_ROWS = (
+    "An answer that fills its row has no padding behind it, and you looked for the padding to find "
+    "its end: its score went to the wrong place, or nowhere. Count the tokens instead: that works "
+    "in every row."
+)
+
+
+@wrong(FULL_ROWS)
+def a_full_row_is_paid_on_its_first(score, logp, ref_logp, mask, beta):
+    place = (mask.int().argmin(dim=1) - 1).clamp(min=0)
+    return _paid(score, -beta * (logp - ref_logp) * mask, mask, place)
+
+
+@wrong(FULL_ROWS)
+def a_full_row_is_never_paid(score, logp, ref_logp, mask, beta):
+    end = mask & ~mask.roll(-1, 1)
+    return -beta * (logp - ref_logp) * mask + end * score[:, None]
+
+
+@wrong(EVERYBODYS_END)
+def one_score_a_column(score, logp, ref_logp, mask, beta):
+    rewards = -beta * (logp - ref_logp) * mask
+    rewards[:, mask.sum(1) - 1] += score
+    return rewards
+
+
+@wrong(EVERYBODYS_END)
+def one_score_a_column_masked(score, logp, ref_logp, mask, beta):
+    rewards = -beta * (logp - ref_logp)
+    rewards[:, mask.sum(1) - 1] += score
+    return rewards * mask
+
+
+@wrong(
+    "Each token pays for all the steps before it as well: you took the running total. The price of "
+    "a step is paid once, by the token that made it."
+)
+def running_total(score, logp, ref_logp, mask, beta):
+    total = ((logp - ref_logp) * mask).cumsum(1)
+    return _paid(score, -beta * total * mask, mask)
+
+
+@wrong(
+    "Each token pays for the whole answer's KL: you summed over the row and charged it everywhere. "
+    "A token pays for its own step."
+)
+def whole_price_on_every_token(score, logp, ref_logp, mask, beta):
+    total = ((logp - ref_logp) * mask).sum(1, keepdim=True)
+    return _paid(score, -beta * total * mask, mask)
+
+
+@wrong(
+    "Each token pays the mean of its answer's KL. The token that strayed does not learn that it "
+    "was the one: a token pays for its own step."
+)
+def mean_price_of_the_answer(score, logp, ref_logp, mask, beta):
+    kl = ((logp - ref_logp) * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+    return _paid(score, -beta * kl * mask, mask)
+
+
+@wrong("You divided by beta. It is the price of a nat: with half of it each step costs half.")
+def divides_by_beta(score, logp, ref_logp, mask, beta):
+    return _paid(score, -(logp - ref_logp) * mask / max(beta, 1e-8), mask)
+
+
+@wrong("You multiplied by beta twice. It is the price of a nat, once.")
+def beta_twice(score, logp, ref_logp, mask, beta):
+    return _paid(score, -(beta**2) * (logp - ref_logp) * mask, mask)
+
+
+BRACKET = (
+    "beta multiplies one of the two logarithms only: a bracket is missing. Where policy and "
+    "reference agree nothing is to pay, and with you there is."
+)
+
+
+@wrong(BRACKET)
+def beta_on_the_policy_alone(score, logp, ref_logp, mask, beta):
+    return _paid(score, -(beta * logp - ref_logp) * mask, mask)
+
+
+@wrong(BRACKET)
+def beta_on_the_policy_alone_without_a_bracket(score, logp, ref_logp, mask, beta):
+    return _paid(score, (-beta * logp - ref_logp) * mask, mask)
+
+
+@wrong(BRACKET)
+def beta_on_the_reference_alone(score, logp, ref_logp, mask, beta):
+    return _paid(score, -(logp - beta * ref_logp) * mask, mask)
+
+
+@wrong("The score is taken away at the end, not paid: a good answer is punished for being good.")
+def takes_the_score_away(score, logp, ref_logp, mask, beta):
+    return _paid(-score, -beta * (logp - ref_logp) * mask, mask)
+
+
+SQUARED = (
+    "You squared the difference. A step either way is then charged; the price is the plain "
+    "difference of the logarithms, k1, and a step below the reference gets some back."
+)
+
+
+@wrong(SQUARED)
+def charges_k2(score, logp, ref_logp, mask, beta):
+    return _paid(score, -beta * (logp - ref_logp) ** 2 / 2 * mask, mask)
+
+
+@wrong(SQUARED)
+def charges_the_square(score, logp, ref_logp, mask, beta):
+    return _paid(score, -beta * (logp - ref_logp) ** 2 * mask, mask)
+
+
+@wrong(
+    "The score stands on the last token and on all the padding behind it: a running count stays "
+    "where it is after the end. One place in each row."
+)
+def score_on_the_padding_too(score, logp, ref_logp, mask, beta):
+    behind = mask.cumsum(1) == mask.sum(1, keepdim=True)
+    return -beta * (logp - ref_logp) * mask + behind * score[:, None]
+
+
+@wrong("The last answer of the batch gets no score: your loop ends before it.")
+def without_the_last_answer(score, logp, ref_logp, mask, beta):
+    paid = torch.cat((score[:-1], torch.zeros_like(score[:1])))
+    return _paid(paid, -beta * (logp - ref_logp) * mask, mask)
+
+
+@wrong("Only the first answer of the batch gets its score: the others earn theirs too.")
+def only_the_first_answer(score, logp, ref_logp, mask, beta):
+    paid = torch.cat((score[:1], torch.zeros_like(score[1:])))
+    return _paid(paid, -beta * (logp - ref_logp) * mask, mask)
+
+
+ONE_PLACE = (
+    "All answers are paid at one and the same place, though they end at different ones. Each row "
+    "has a last token of its own."
+)
+
+
+@wrong(ONE_PLACE)
+def at_the_longests_end(score, logp, ref_logp, mask, beta):
+    place = (mask.sum(1).max() - 1).expand(len(mask))
+    return _paid(score, -beta * (logp - ref_logp) * mask, mask, place)
+
+
+@wrong(ONE_PLACE)
+def at_the_shortests_end(score, logp, ref_logp, mask, beta):
+    place = (mask.sum(1).min() - 1).expand(len(mask))
+    return _paid(score, -beta * (logp - ref_logp) * mask, mask, place)
+
+
+@wrong(ONE_PLACE)
+def at_the_first_answers_end(score, logp, ref_logp, mask, beta):
+    place = (mask[0].sum() - 1).expand(len(mask))
+    return _paid(score, -beta * (logp - ref_logp) * mask, mask, place)
+
+
+@wrong(
+    "Only the padding is charged, and the answer's own tokens are free: the mask is turned round."
+)
+def mask_turned_round(score, logp, ref_logp, mask, beta):
+    return _paid(score, -beta * (logp - ref_logp) * ~mask, mask)
+
+
+@wrong(
+    "The reference is missing: each token pays for being probable. The price is for the DIFFERENCE "
+    "to the reference."
+)
+def without_the_reference(score, logp, ref_logp, mask, beta):
+    return _paid(score, -beta * logp * mask, mask)
+
+
+@wrong("You added the two logarithms. A step away from the reference is their difference.")
+def adds_the_logarithms(score, logp, ref_logp, mask, beta):
+    return _paid(score, -beta * (logp + ref_logp) * mask, mask)
+
+
+@wrong("The last token's price is multiplied by the score. The two are added.")
+def multiplies_by_the_score(score, logp, ref_logp, mask, beta):
+    rewards = -beta * (logp - ref_logp) * mask
+    rewards[torch.arange(len(score)), mask.sum(1) - 1] *= score
+    return rewards
+
+
+@wrong("One number for each answer came out. Each TOKEN is paid: do not sum over the row.")
+def one_number_an_answer(score, logp, ref_logp, mask, beta):
+    return _paid(score, -beta * (logp - ref_logp) * mask, mask).sum(1)
+
+
+@wrong(
+    "You took the batch's mean off the scores, or whitened them. That belongs to another step: "
+    "here the score is paid as it is."
+)
+def centres_the_scores(score, logp, ref_logp, mask, beta):
+    return _paid(score - score.mean(), -beta * (logp - ref_logp) * mask, mask)
+
+
+@wrong(
+    "Two things: every step away from the reference is PAID, for the sign of the KL is turned "
+    "round; and padding is counted too, where nobody wrote."
+)
+def pays_and_masks_nothing(score, logp, ref_logp, mask, beta):
+    return _paid(score, beta * (logp - ref_logp), mask)
+
+
+@wrong(
+    "Every token of an answer gets the score, and the padding too: [:, None] spreads it over the "
+    "row. It comes once, on the last token."
+)
+def score_on_every_place(score, logp, ref_logp, mask, beta):
+    return score[:, None] - beta * (logp - ref_logp) * mask
+
+
+@wrong(
+    "The score stands on every answer's last token and also in the last column of the batch. Only "
+    "the answer's own last token earns it."
+)
+def score_twice(score, logp, ref_logp, mask, beta):
+    rewards = _paid(score, -beta * (logp - ref_logp) * mask, mask)
+    rewards[:, -1] += score
+    return rewards
+
+
+@wrong(
+    "The prices stand one place too late: each token pays for the step of the one before it. "
+    "Token t pays for logp[t] - ref_logp[t]."
+)
+def price_one_place_late(score, logp, ref_logp, mask, beta):
+    pay = -beta * F.pad((logp - ref_logp)[:, :-1], (1, 0)) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "You multiplied by 1 - beta. beta itself is the price of a nat, small, or the policy never "
+    "leaves the reference."
+)
+def one_less_beta(score, logp, ref_logp, mask, beta):
+    pay = -(1 - beta) * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "You divided the score by the answer's length. The score is the whole answer's, and is paid "
+    "as it is."
+)
+def score_by_the_length(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score / mask.sum(1)
+    return pay
+
+
+@wrong(
+    "You multiplied the score by the answer's length, or added it once for each token. Long "
+    "answers are then paid for being long. It comes once."
+)
+def score_times_the_length(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score * mask.sum(1)
+    return pay
+
+
+@wrong(
+    "You multiplied the score by the share of the row that is filled. What one answer is paid "
+    "must not depend on how long the others are: the score as it is."
+)
+def score_by_the_share_of_tokens(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score * mask.float().mean(1)
+    return pay
+
+
+@wrong("You wrote over `ref_logp`, which belongs to the caller. Build a new tensor.")
+def writes_over_the_reference(score, logp, ref_logp, mask, beta):
+    ref_logp -= logp
+    pay = beta * ref_logp * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "In the padding stands -inf, as for a softmax. Here rewards are added up, and one such number "
+    "makes every sum infinite: 0 is asked for."
+)
+def infinite_padding(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay.masked_fill(~mask, float("-inf"))
+
+
+@wrong(
+    "You charged the ratio of the probabilities, less 1. It is 0 on average, however far the "
+    "policy has gone. The price is for the difference of the LOGARITHMS."
+)
+def charges_the_ratio(score, logp, ref_logp, mask, beta):
+    pay = -beta * ((logp - ref_logp).exp() - 1) * mask
+    last = mask.sum(1) - 1
+    pay[torch.arange(len(score)), last] += score
+    return pay
+
+
+@wrong(
+    "An answer that fills its row gets its score one place too early: you kept the place off the "
+    "last column. Counted from 0, n tokens end at n - 1, always."
+)
+def never_on_the_last_column(score, logp, ref_logp, mask, beta):
+    pay = -beta * (logp - ref_logp) * mask
+    last = (mask.sum(1) - 1).clamp(max=mask.shape[1] - 2)
+    pay[torch.arange(len(score)), last] += score
+    return pay
 
 
 EXERCISE = Exercise(

@@ -23,7 +23,8 @@ def _whiten_reference(x, mask):
 
 def _whiten_probes():
     """Uneven rows, a mean far from 0, a deviation far from 1, few tokens (where n - 1 shows),
-    large numbers in the padding, equal numbers, one token, numbers so close that 1e-8 shows."""
+    large numbers in the padding, equal numbers, one token, numbers so close that 1e-8 shows, and
+    numbers far from 0 and close together."""
     g = seeded(113)
 
     def given(mask, centre, spread):
@@ -38,7 +39,16 @@ def _whiten_probes():
         given(lengths(3, 2, places=4), 0.75, 0.0),
         given(lengths(1, places=1), 4.0, 1.0),
         given(lengths(5, 3, places=5), 0.0, 3e-4),
+        given(lengths(2, 6, places=6), 0.0, 3e-5),
+        _far(lengths(5, 3, places=6), g),
     ]
+
+
+def _far(mask, g):
+    """Around 1000, in 64ths: eight such numbers have an exact sum and an exact mean in float32, and
+    their squares do not fit."""
+    x = 1000 + torch.randint(-64, 65, mask.shape, generator=g) / 64
+    return torch.where(mask, x, 3 * x + 1), mask
 
 
 def _white(x, mean, variance, mask):
@@ -253,6 +263,352 @@ def adds_1e_5(x, mask):
 @wrong(LARGER)
 def adds_1e_6(x, mask):
     return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-6) * mask
+
+
+@wrong(
+    "The mean of the squares less the square of the mean: with a large mean and a small spread "
+    "float32 has lost the difference of the two. First subtract the mean, then square."
+)
+def squares_before_subtracting(x, mask):
+    m = _mean(x, mask)
+    return _white(x, m, (_mean(x**2, mask) - m**2).clamp(min=0), mask)
+
+
+MEAN_OF_MEANS = (
+    "You took a mean for each answer and then the mean of those. A token of a short answer weighs "
+    "more that way. One sum over all places that count, one division."
+)
+
+
+def _rows(x, mask):
+    return ((x * mask).sum(1) / mask.sum(1)).mean()
+
+
+@wrong(MEAN_OF_MEANS)
+def mean_of_the_rows_means(x, mask):
+    m = _rows(x, mask)
+    return _white(x, m, _mean((x - m) ** 2, mask), mask)
+
+
+@wrong(MEAN_OF_MEANS)
+def mean_of_the_rows_means_in_both(x, mask):
+    m = _rows(x, mask)
+    return _white(x, m, _rows((x - m) ** 2, mask), mask)
+
+
+@wrong(MEAN_OF_MEANS)
+def mean_of_the_rows_variances(x, mask):
+    m = _mean(x, mask)
+    return _white(x, m, _rows((x - m) ** 2, mask), mask)
+
+
+ONE_LESS = (
+    "You divided by n - 1. Here the deviation is to BE 1, over these very tokens: divide by n."
+)
+
+
+@wrong(ONE_LESS)
+def divides_by_one_less_but_at_least_one(x, mask):
+    n = mask.sum()
+    return _white(x, _mean(x, mask), _variance(x, mask) * n / (n - 1).clamp(min=1), mask)
+
+
+@wrong("The mean is divided by one token too few, or too many: by as many as count.")
+def mean_by_one_more(x, mask):
+    m = (x * mask).sum() / (mask.sum() + 1)
+    return _white(x, m, _mean((x - m) ** 2, mask), mask)
+
+
+@wrong("You divided by one token too many, in the mean and in the variance: by as many as count.")
+def both_by_one_more(x, mask):
+    n = mask.sum() + 1
+    m = (x * mask).sum() / n
+    return _white(x, m, ((x - m) ** 2 * mask).sum() / n, mask)
+
+
+MAXIMUM = (
+    "You kept the variance above 1e-8 where 1e-8 was to be ADDED to it. Numbers that lie close "
+    "together are then drawn apart further than asked."
+)
+
+
+@wrong(MAXIMUM)
+def keeps_the_variance_above(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask).clamp(min=1e-8)) * mask
+
+
+@wrong(
+    "Nothing is added to the variance: you only got round the division by 0, with a limit for the "
+    "deviation or by mending the nan. Numbers that lie close together are then drawn apart "
+    "further than asked."
+)
+def keeps_the_deviation_above(x, mask):
+    return (x - _mean(x, mask)) / _variance(x, mask).sqrt().clamp(min=1e-8) * mask
+
+
+SMALLER = (
+    "You added less than 1e-8 to the variance. It is there for numbers that are all equal, or "
+    "nearly: the smaller it is, the further those are drawn apart."
+)
+
+
+@wrong(SMALLER)
+def adds_1e_9(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-9) * mask
+
+
+@wrong(SMALLER)
+def adds_1e_10(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-10) * mask
+
+
+@wrong(SMALLER)
+def adds_1e_12(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-12) * mask
+
+
+@wrong(LARGER)
+def adds_1e_4(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-4) * mask
+
+
+@wrong(LARGER)
+def adds_1e_3(x, mask):
+    return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-3) * mask
+
+
+@wrong(
+    "In the padding your x stands as it was. 0 there: a later sum that forgets the mask is then at "
+    "least not wrong."
+)
+def keeps_x_in_the_padding(x, mask):
+    white = _white(x, _mean(x, mask), _variance(x, mask), mask)
+    return torch.where(mask, white, x)
+
+
+@wrong(
+    "In the padding stands 0 less the mean: you masked x BEFORE the mean was taken away, and not "
+    "the result. 0 is asked for there."
+)
+def the_mean_shows_in_the_padding(x, mask):
+    return (x * mask - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-8)
+
+
+@wrong(
+    "The padding counts in your mean. The variance is taken over the right places, but around the "
+    "wrong middle."
+)
+def padding_in_the_mean(x, mask):
+    m = x.mean()
+    return _white(x, m, _mean((x - m) ** 2, mask), mask)
+
+
+@wrong(
+    "In the mean you divided by all places, padding too: its zeros draw the mean to 0. Divide by "
+    "the number of tokens that count."
+)
+def zeros_in_the_mean(x, mask):
+    m = (x * mask).mean()
+    return _white(x, m, _mean((x - m) ** 2, mask), mask)
+
+
+@wrong("You took the median from all numbers. Asked for is a mean of 0.")
+def takes_the_median_away(x, mask):
+    m = x[mask].median()
+    return _white(x, m, _mean((x - m) ** 2, mask), mask)
+
+
+@wrong(
+    "The places that count came out in one row. The shape (B, T) is to stay, with 0 in the "
+    "padding: multiply by the mask instead of selecting with it."
+)
+def selects_what_counts(x, mask):
+    return _white(x, _mean(x, mask), _variance(x, mask), mask)[mask]
+
+
+@wrong("You cut off what lies further out than 1. Whitened numbers may be 2 or 3: they stay so.")
+def cuts_off_at_1(x, mask):
+    return _white(x, _mean(x, mask), _variance(x, mask), mask).clamp(-1, 1)
+
+
+ONE_OF_TWO = (
+    "One of the two, mean or variance, is each answer's own and the other the batch's. Both are "
+    "taken over all places that count, once for the batch."
+)
+
+
+@wrong(ONE_OF_TWO)
+def each_row_its_deviation(x, mask):
+    off = (x - _mean(x, mask)) ** 2 * mask
+    return _white(x, _mean(x, mask), off.sum(1, keepdim=True) / mask.sum(1, keepdim=True), mask)
+
+
+@wrong(ONE_OF_TWO)
+def each_row_its_mean(x, mask):
+    m = (x * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+    return _white(x, m, _mean((x - m) ** 2, mask), mask)
+
+
+@wrong(ONE_OF_TWO)
+def each_row_its_mean_but_not_in_the_variance(x, mask):
+    m = (x * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+    return _white(x, m, _variance(x, mask), mask)
+
+
+@wrong(
+    "You divided by the number of columns, or of rows. A mean is divided by the number of places "
+    "that count, of the whole batch."
+)
+def divides_by_the_columns(x, mask):
+    m = (x * mask).sum() / mask.shape[1]
+    return _white(x, m, ((x - m) ** 2 * mask).sum() / mask.shape[1], mask)
+
+
+@wrong(
+    "You divided by the number of columns, or of rows. A mean is divided by the number of places "
+    "that count, of the whole batch."
+)
+def divides_by_the_rows(x, mask):
+    m = (x * mask).sum() / len(mask)
+    return _white(x, m, ((x - m) ** 2 * mask).sum() / len(mask), mask)
+
+
+@wrong(
+    "You whitened each answer by itself, and with n - 1. A good answer among bad ones then has a "
+    "mean of 0 like all the others: one mean and one deviation for the batch, by n."
+)
+def each_row_by_itself_and_one_less(x, mask):
+    n = mask.sum(1, keepdim=True)
+    m = (x * mask).sum(1, keepdim=True) / n
+    variance = ((x - m) ** 2 * mask).sum(1, keepdim=True) / (n - 1).clamp(min=1)
+    return _white(x, m, variance, mask)
+
+
+@wrong("The mask is turned round: mean and deviation are the padding's, and so is what you return.")
+def mask_turned_round(x, mask):
+    mask = ~mask
+    n = mask.sum().clamp(min=1)
+    m = (x * mask).sum() / n
+    return _white(x, m, ((x - m) ** 2 * mask).sum() / n, mask)
+
+
+@wrong(
+    "Your 1e-8 stands above the line. It is to keep what you DIVIDE by from being 0: add it to the "
+    "variance."
+)
+def adds_it_above_the_line(x, mask):
+    return (x - _mean(x, mask) + 1e-8) / _variance(x, mask).sqrt() * mask
+
+
+WRITES = "You wrote into x, which the caller may still need. Build a new tensor."
+
+
+@wrong(WRITES)
+def empties_the_padding_in_place(x, mask):
+    x[~mask] = 0
+    return _white(x, _mean(x, mask), _variance(x, mask), mask)
+
+
+@wrong(
+    "You divided by the size of the whole row of numbers, the root of the SUM of squares. The "
+    "deviation is the root of their mean."
+)
+def divides_by_the_norm(x, mask):
+    off = (x - _mean(x, mask)) * mask
+    return off * torch.rsqrt((off**2).sum() + 1e-8)
+
+
+@wrong(
+    "In the padding stands nan, or something infinite. 0 is asked for: nan times a mask of 0 is "
+    "still nan."
+)
+def nan_in_the_padding(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return ((x - mean) / torch.sqrt(var + 1e-8)).masked_fill(~mask, float("nan"))
+
+
+@wrong(
+    "In the padding the mean was put. After whitening the mean is 0, and so is what stands there."
+)
+def the_mean_in_the_padding(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask + ~mask * mean
+
+
+@wrong(
+    "The mean is right. `x.var()` counts the padding, and divides by one less besides: the "
+    "variance is over the places that count, by their number."
+)
+def padding_in_torchs_variance(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = x.var()
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
+
+
+@wrong(
+    "You added more than 1e-8 to the variance. It is there for numbers that are all equal; the "
+    "larger it is, the more it holds back those that are merely close."
+)
+def adds_1(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1) * mask
+
+
+@wrong(
+    "You added more than 1e-8 to the variance. It is there for numbers that are all equal; the "
+    "larger it is, the more it holds back those that are merely close."
+)
+def adds_1e_7(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-7) * mask
+
+
+@wrong(
+    "You divided by the largest distance. One extreme token then decides how large all others "
+    "are. By the deviation: the root of the mean square."
+)
+def divides_by_the_farthest(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    return (x - mean) / ((x - mean).abs() * mask).max().clamp(min=1e-8) * mask
+
+
+@wrong(
+    "You averaged the distances without squaring them. Above and below cancel, and the variance "
+    "is always 0."
+)
+def distances_not_squared(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum() / n
+    var = ((x - mean) * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
+
+
+@wrong("Your mean is that of the sizes, without signs. What is below 0 pulls the mean down.")
+def mean_of_sizes(x, mask):
+    n = mask.sum()
+    mean = (x.abs() * mask).sum() / n
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
+
+
+@wrong(
+    "You took a sum away, and not a mean: it is never divided by the number of places that count."
+)
+def a_sum_for_the_mean(x, mask):
+    n = mask.sum()
+    mean = (x * mask).sum()
+    var = ((x - mean) ** 2 * mask).sum() / n
+    return (x - mean) / torch.sqrt(var + 1e-8) * mask
 
 
 EXERCISE = Exercise(

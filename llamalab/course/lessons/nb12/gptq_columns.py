@@ -40,7 +40,8 @@ def _factor(width, g):
 
 def _probes():
     """Different sizes; one row; numbers beyond the grid on both sides; steps that differ from row
-    to row; a diagonal U; steps so large that numbers within the grid are beyond 8."""
+    to row; a diagonal U; steps so large that numbers within the grid are beyond 8;
+    halves."""
     g = seeded(125)
     steps = torch.tensor([[0.3], [0.5], [0.2], [0.25], [0.4]])
     large = torch.randn(3, 7, generator=g) * 3
@@ -52,6 +53,8 @@ def _probes():
         (torch.randn(4, 5, generator=g), torch.diag(torch.tensor([0.5, 2.0, 1.0, 3.0, 0.2])),
          torch.tensor([[0.4], [0.3], [0.35], [0.2]])),
         (torch.randn(3, 6, generator=g) * 9, _factor(6, g), wide),
+        (torch.tensor([[0.5, 1.0, 0.0], [1.5, -1.0, 2.0], [-0.5, 0.0, 1.0], [-2.5, 3.0, 1.0]]),
+         torch.tensor([[1.0, -0.5, 0.25], [0.0, 1.0, 0.5], [0.0, 0.0, 2.0]]), torch.ones(4, 1)),
     ]  # fmt: skip
 
 
@@ -70,8 +73,10 @@ def _right(U):
 
 
 @wrong(
-    "You rounded every column to nearest and passed nothing on. That is what GPTQ is compared "
-    "with: the later columns could have made up for the error, and were not asked."
+    "Every column came out as its own nearest step. That is what GPTQ is compared with: no error "
+    "reached a column that was still free. (It happens too if the ORIGINAL columns are rounded, "
+    "if you go from the right, or if column i of U, which is 0 below the diagonal, is read for "
+    "row i.)"
 )
 def rounds_to_nearest(weight, U, step):
     return _walk(weight, U, step, lambda w, weight, value, i: 0.0)
@@ -299,6 +304,586 @@ def rounds_in_place(weight, U, step):
         weight[:, i : i + 1] = value
         weight[:, i + 1 :] -= error * U[i, i + 1 :]
     return weight
+
+
+AWAY = (
+    "On a tie you round away from zero, as Q8_0 does, or upwards. Here the rounding is "
+    "torch.round's, to the even code: 0.5 becomes 0, 1.5 becomes 2."
+)
+CUT = (
+    "You cut the fraction off, or rounded up. The nearest step was asked for: half of your errors "
+    "are twice as large."
+)
+BEFORE_CLAMP = (
+    "Your error leaves out what the limits -8 and 7 cut off. That is lost too, and has to be "
+    "passed on: take the error after the clamp, from the value that is stored."
+)
+OTHER_DIAGONAL = (
+    "You did not divide by the U_ii of the column that was rounded. It is one number for the whole "
+    "step, the same for all later columns."
+)
+FIRST_ROW = (
+    "You used the same row of U for every column. Row i is made for the moment when column i is "
+    "rounded."
+)
+SIZES = (
+    "You passed on a size without its sign. An error of the other sign, or an input that leans the "
+    "other way, has to be made up for in the other direction."
+)
+RANGE = "Your codes have other ends. Four bits with a sign go from -8 to 7."
+ONE_STEP = "You used one step for all rows. Each row has its own: (out, 1) fits beside (out, 1)."
+TIMES_STEP = (
+    "Your error is multiplied by the step once more. It is in the weights' own units already."
+)
+CODE_ERROR = (
+    "Your error is counted against the code. It has to be in the weights' own units: w less code "
+    "TIMES step."
+)
+SECOND = "Your loop begins at the second column. The first is rounded too, and its error passed on."
+SKIPS = (
+    "The next column gets nothing: your slice begins one too far to the right. All later columns, "
+    "from i + 1 on."
+)
+WRONG_INVERSE = (
+    "You made another matrix of U. It is used as it comes: row i, over U_ii, says how much each "
+    "later column takes."
+)
+ROW_0 = "All rows made up for the first row's error. Each row has an error of its own: (out, 1)."
+HALF = "You passed on half of the error. All of it is to be made up for."
+TOGETHER = (
+    "You moved the columns first and rounded them all at the end. A column's error is only known "
+    "when it is rounded in its turn, and only then can the next ones make up for it."
+)
+RETURNS_MOVED = (
+    "You returned what was left over, not what was rounded. What has to be stored is code times "
+    "step."
+)
+
+
+@wrong(AWAY)
+def halves_away_from_zero(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = ((v / step).sign() * ((v / step).abs() + 0.5).floor()).clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(AWAY)
+def halves_upwards(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = ((v / step) + 0.5).floor().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(CUT)
+def cuts_the_fraction(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).trunc().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(CUT)
+def rounds_up(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).ceil().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(BEFORE_CLAMP)
+def error_before_the_clamp(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = code * step
+        error = (v - (v / step).round() * step) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(BEFORE_CLAMP)
+def no_error_where_clamped(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = torch.where((v / step).round() == code, v - value, 0.0) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def diagonal_of_the_later(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = v - value
+        w[:, i + 1 :] -= error * U[i, i + 1 :] / U.diagonal()[i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def diagonal_of_the_next(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[min(i + 1, len(U) - 1), min(i + 1, len(U) - 1)]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def diagonal_of_the_first(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[0, 0]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def diagonal_of_the_last(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[-1, -1]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def times_the_diagonal(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) * U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def root_of_the_diagonal(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i].sqrt()
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def sum_of_the_row(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i].sum()
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(OTHER_DIAGONAL)
+def size_of_the_row(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i].norm()
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(FIRST_ROW)
+def first_row_of_u(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[0, i + 1 :]
+    return rounded
+
+
+@wrong(SIZES)
+def sizes_of_u(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :].abs()
+    return rounded
+
+
+@wrong(RANGE)
+def codes_from_0_to_15(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(0, 15)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(RANGE)
+def codes_to_8(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 8)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(RANGE)
+def codes_from_minus_7_to_8(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-7, 8)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(RANGE)
+def codes_without_a_lower_end(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(max=7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(RANGE)
+def codes_without_an_upper_end(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(min=-8)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(ONE_STEP)
+def mean_step(weight, U, step):
+    step = step.mean()
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(ONE_STEP)
+def largest_step(weight, U, step):
+    step = step.max()
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(ONE_STEP)
+def smallest_step(weight, U, step):
+    step = step.min()
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(TIMES_STEP)
+def error_times_the_step(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i] * step
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(CODE_ERROR)
+def error_of_the_code(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = code * step
+        error = (v - code) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(SECOND)
+def begins_at_the_second(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(1, w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(SECOND)
+def leaves_the_first_as_it_was(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(1, w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return torch.cat((weight[:, :1], rounded[:, 1:]), 1)
+
+
+@wrong(SKIPS)
+def skips_the_next_column(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 2 :] -= error * U[i, i + 2 :]
+    return rounded
+
+
+@wrong(WRONG_INVERSE)
+def from_u_u_transposed(weight, U, step):
+    U = U @ U.T
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(WRONG_INVERSE)
+def from_u_inverted(weight, U, step):
+    U = torch.linalg.inv(U)
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(ROW_0)
+def error_of_row_0_for_all(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = ((v - value) / U[i, i])[:1]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(SIZES)
+def passes_the_size_of_the_error(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value).abs() / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :]
+    return rounded
+
+
+@wrong(HALF)
+def half_of_the_error(weight, U, step):
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in range(w.shape[1]):
+        v = w[:, i : i + 1]
+        code = (v / step).round().clamp(-8, 7)
+        rounded[:, i : i + 1] = value = code * step
+        error = (v - value) / U[i, i]
+        w[:, i + 1 :] -= error * U[i, i + 1 :] / 2
+    return rounded
+
+
+@wrong(TOGETHER)
+def moves_all_and_rounds_at_the_end(weight, U, step):
+    moved = weight.clone()
+    for i in range(weight.shape[1]):
+        v = weight[:, i : i + 1]
+        error = (v - (v / step).round().clamp(-8, 7) * step) / U[i, i]
+        moved[:, i + 1 :] -= error * U[i, i + 1 :]
+    return (moved / step).round().clamp(-8, 7) * step
+
+
+@wrong(RETURNS_MOVED)
+def returns_the_moved_with_nothing_rounded(weight, U, step):
+    w = weight.clone()
+    for i in range(weight.shape[1]):
+        v = w[:, i : i + 1].clone()
+        value = (v / step).round().clamp(-8, 7) * step
+        w[:, i:] -= (v - value) / U[i, i] * U[i, i:]
+        w[:, i : i + 1] = v - value
+    return w
+
+
+@wrong(
+    "You did not divide by the U_ii of the column that was rounded. It is one number for the "
+    "whole step, the same for all later columns."
+)
+def largest_of_the_row(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i].abs().max()
+        w[:, i + 1 :] -= e * U[i, i + 1 :]
+    return out
+
+
+@wrong(
+    "The codes were made with the first row's step and multiplied by each row's own. Both times "
+    "its own."
+)
+def codes_by_the_first_step(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step[0]).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[i, i + 1 :]
+    return out
+
+
+@wrong(
+    "You squared U. It is used as it comes: row i, over U_ii, says how much each later column "
+    "takes."
+)
+def squares_u(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[i, i + 1 :] ** 2
+    return out
+
+
+@wrong(
+    "You used the next column's row of U. Row i is made for the moment when column i is rounded."
+)
+def the_next_row_of_u(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[min(i + 1, len(U) - 1), i + 1 :]
+    return out
+
+
+@wrong("The error is passed on twice. Once: then the later columns make up for just what was lost.")
+def passes_it_twice(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= 2 * e * U[i, i + 1 :]
+    return out
+
+
+@wrong(
+    "Only the first column is rounded: your function returns inside the loop. All columns first, "
+    "then return."
+)
+def only_the_first_column(weight, U, step):
+    w = weight.clone()
+    out = torch.zeros_like(w)
+    for i in range(w.shape[1]):
+        code = (w[:, i : i + 1] / step).round().clamp(-8, 7)
+        value = code * step
+        out[:, i : i + 1] = value
+        e = (w[:, i : i + 1] - value) / U[i, i]
+        w[:, i + 1 :] -= e * U[i, i + 1 :]
+        return out
 
 
 EXERCISE = Exercise(

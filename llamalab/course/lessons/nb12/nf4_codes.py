@@ -26,7 +26,8 @@ def _reference(x, levels):
 
 def _probes():
     """NF4's levels; other levels, uneven ones, with numbers exactly halfway; a block of zeros, with
-    NF4's levels and with others; blocks of different sizes and widths; numbers on one side."""
+    NF4's levels and with others; blocks of different sizes and widths, and of
+    numbers near 1e-8 and below; numbers on one side."""
     g = seeded(123)
     sizes = torch.randn(4, 64, generator=g) * torch.tensor([0.02, 1.0, 30.0, 4.0])[:, None]
     sizes[1, 5] = -9.0
@@ -41,6 +42,10 @@ def _probes():
         (one_side, nf4_levels()),
         (torch.randn(3, 20, generator=g), few),
         (torch.cat((torch.zeros(1, 20), torch.randn(1, 20, generator=g))), few),
+        (zeros, torch.tensor([-1.0, 0.0, 0.25, 0.5, 0.75, 1.0])),
+        (zeros, torch.tensor([-1.0, -0.75, -0.5, -0.25, 0.0, 1.0])),
+        (torch.tensor([[1e-8, -3e-9, 5e-9, 4e-9]]), few),
+        (torch.randn(3, 32, generator=g) * 1e-10, nf4_levels()),
     ]
 
 
@@ -128,7 +133,7 @@ def levels_not_codes(x, levels):
 
 @wrong(
     "Exactly halfway you went to the upper level. bitsandbytes compares with `>`, so that halfway "
-    "stays with the lower one."
+    "stays with the lower one: of two equal distances the FIRST in the table."
 )
 def halfway_goes_up(x, levels):
     absmax, unit = _unit(x)
@@ -192,6 +197,16 @@ def scales_in_place(x, levels):
     return absmax, _nearest(x, levels)
 
 
+ABSMAX_OF_ZEROS = (
+    "Your guard ends up in the result: a block of zeros comes back with another absmax than 0. "
+    "Guard what you divide by, and hand out the largest magnitude as it is."
+)
+GUARD = (
+    "Your guard reaches further than to zeros: it changes what a block of SMALL numbers is divided "
+    "by, and its extreme no longer comes to 1 or -1. Only where absmax IS 0 does it need a case."
+)
+
+
 @wrong(
     "A block of zeros gets code 7 with you. That is where NF4 has its 0; in another table the "
     "level 0 has another number. Look it up in the levels, as for every other number."
@@ -203,11 +218,408 @@ def zeros_get_code_7(x, levels):
 
 @wrong(
     "A block of zeros gets code 0 with you, and code 0 is the lowest level, -1. Its numbers are "
-    "nearest to the level 0, wherever that stands in the table."
+    "nearest to the level 0, wherever that stands in the table. (0 / 0 is nan, and of distances "
+    "that are nan `argmin` finds the first.)"
 )
 def zeros_get_code_0(x, levels):
     absmax, unit = _unit(x)
     return absmax, _nearest(unit, levels).masked_fill(absmax[:, None] == 0, 0)
+
+
+def _extreme(x):
+    return x.gather(-1, x.abs().argmax(-1, keepdim=True))
+
+
+ZERO_IN_THE_MIDDLE = (
+    "For a block of zeros you took a place in the middle of the table. NF4's 0 happens to stand "
+    "near there; in another table it stands elsewhere: look for it, as for every other number."
+)
+SIGNED = (
+    "You divided by the extreme WITH its sign, as Q4_0 does: blocks whose extreme is negative come "
+    "out mirrored. Here it is the magnitude."
+)
+NO_SIGN = (
+    "You looked the magnitudes up. The levels go from -1 to 1, and a negative number has a "
+    "negative level."
+)
+OFF_BY_ONE = (
+    "Your codes are off by one. They are counted from 0: the lowest level is 0, the highest K - 1."
+)
+FARTHEST = (
+    "It is the level with the smallest DISTANCE that is nearest: without its size, or with the "
+    "largest one, you find an end of the table."
+)
+BY_THE_MEAN = (
+    "You divided by another size of the block than its largest magnitude. The levels end at -1 and "
+    "1, and the extreme has to land on one of these ends."
+)
+OTHER_TYPE = "The codes are right, in another type. Small codes belong in a small type: uint8."
+ABSMAX_TYPE = "absmax is asked for in float32. In 16 bits a small one is rounded, or lost."
+ABSMAX_AXIS = "One axis too many: absmax is (n,), one number for each block, and yours is (n, 1)."
+FROM_THE_TOP = (
+    "You numbered the levels from the top. They rise, and are counted as they stand: -1 is code 0."
+)
+NO_SCALE = (
+    "You compared x with the levels as it is. They lie between -1 and 1: divide by the block's "
+    "largest magnitude first."
+)
+PACKED = "You packed two codes into a byte. That comes later: here each has a uint8 of its own."
+BORDERS = (
+    "Your borders are not the middles. Between two levels the border is their mean: their sum, "
+    "divided by 2."
+)
+ONE_FOR_ALL = (
+    "The absmax that you hand out is each block's own, and the codes are made with the largest of "
+    "all blocks: whoever reads them gets other numbers."
+)
+
+
+@wrong(GUARD)
+def adds_1e_5(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / (absmax + 1e-5)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(GUARD)
+def divides_by_at_least_1e_5(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / absmax.clamp(min=1e-5)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_of_at_least_1e_5(x, levels):
+    absmax = x.abs().amax(-1).clamp(min=1e-5)
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_plus_1e_5(x, levels):
+    absmax = x.abs().amax(-1) + 1e-5
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_of_at_least_1e_6(x, levels):
+    absmax = x.abs().amax(-1).clamp(min=1e-6)
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_plus_1e_6(x, levels):
+    absmax = x.abs().amax(-1) + 1e-6
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(GUARD)
+def adds_1e_8(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / (absmax + 1e-8)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(GUARD)
+def divides_by_at_least_1e_8(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / absmax.clamp(min=1e-8)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_of_at_least_1e_8(x, levels):
+    absmax = x.abs().amax(-1).clamp(min=1e-8)
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_plus_1e_8(x, levels):
+    absmax = x.abs().amax(-1) + 1e-8
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(GUARD)
+def adds_1e_12(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / (absmax + 1e-12)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_of_at_least_1e_12(x, levels):
+    absmax = x.abs().amax(-1).clamp(min=1e-12)
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_plus_1e_12(x, levels):
+    absmax = x.abs().amax(-1) + 1e-12
+    unit = x / absmax[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(ABSMAX_OF_ZEROS)
+def absmax_of_zeros_1(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return torch.where(absmax > 0, absmax, 1.0), _nearest(unit, levels)
+
+
+@wrong(ZERO_IN_THE_MIDDLE)
+def zeros_get_the_middle_code(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels).masked_fill(absmax[:, None] == 0, (len(levels) - 1) // 2)
+
+
+@wrong(ZERO_IN_THE_MIDDLE)
+def zeros_get_the_upper_middle_code(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels).masked_fill(absmax[:, None] == 0, len(levels) // 2)
+
+
+@wrong(ZERO_IN_THE_MIDDLE)
+def zeros_get_code_8(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels).masked_fill(absmax[:, None] == 0, 8)
+
+
+@wrong(SIGNED)
+def by_the_signed_extreme(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / torch.where(_extreme(x) != 0, _extreme(x), 1.0)
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(SIGNED)
+def by_the_signed_extreme_handed_out(x, levels):
+    absmax = _extreme(x)[:, 0]
+    unit = x / torch.where(_extreme(x) != 0, _extreme(x), 1.0)
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(SIGNED)
+def by_the_negative_extreme(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = -x / torch.where(_extreme(x) != 0, _extreme(x), 1.0)
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(NO_SIGN)
+def codes_of_magnitudes(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1].abs()
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(OFF_BY_ONE)
+def codes_from_1(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels) + 1
+
+
+@wrong(OFF_BY_ONE)
+def codes_one_too_low(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, (_nearest(unit, levels).long() - 1).clamp(min=0).to(torch.uint8)
+
+
+@wrong(FARTHEST)
+def the_farthest_level(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, (unit[..., None] - levels).abs().argmax(-1).to(torch.uint8)
+
+
+@wrong(FARTHEST)
+def without_the_distances_size(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, (unit[..., None] - levels).argmin(-1).to(torch.uint8)
+
+
+@wrong(FARTHEST)
+def without_the_distances_size_below(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, (levels - unit[..., None]).argmin(-1).to(torch.uint8)
+
+
+@wrong(BY_THE_MEAN)
+def by_the_mean_magnitude(x, levels):
+    absmax = x.abs().mean(-1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(BY_THE_MEAN)
+def by_the_mean_magnitude_alone(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / torch.where(absmax > 0, x.abs().mean(-1), 1.0)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(BY_THE_MEAN)
+def by_half_of_the_range(x, levels):
+    absmax = (x.amax(-1) - x.amin(-1)) / 2
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(OTHER_TYPE)
+def codes_with_a_sign(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels).to(torch.int8)
+
+
+@wrong(OTHER_TYPE)
+def codes_in_16_bits(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels).to(torch.int16)
+
+
+@wrong(OTHER_TYPE)
+def codes_in_32_bits(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels).to(torch.int32)
+
+
+@wrong(ABSMAX_TYPE)
+def absmax_in_16_bits(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax.half(), _nearest(unit, levels)
+
+
+@wrong(ABSMAX_AXIS)
+def absmax_with_an_axis(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax[:, None], _nearest(unit, levels)
+
+
+@wrong(FROM_THE_TOP)
+def codes_from_the_top(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, (len(levels) - 1 - _nearest(unit, levels)).to(torch.uint8)
+
+
+@wrong(PACKED)
+def two_codes_a_byte(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, _nearest(unit, levels)[:, ::2] * 16 + _nearest(unit, levels)[:, 1::2]
+
+
+@wrong(BORDERS)
+def borders_on_the_levels(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, torch.bucketize(unit, levels[1:]).to(torch.uint8)
+
+
+@wrong(ONE_FOR_ALL)
+def one_scale_for_all_codes(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = x / x.abs().max()
+    return absmax, _nearest(unit, levels)
+
+
+@wrong(BORDERS)
+def the_root_of_the_middle(x, levels):
+    absmax = x.abs().amax(-1)
+    unit = _unit(x)[1]
+    return absmax, torch.bucketize(unit, (levels[1:] + levels[:-1])).to(torch.uint8)
+
+
+@wrong("The two are right and stand the wrong way round: first absmax, then the codes.")
+def codes_come_first(x, levels):
+    absmax, unit = _unit(x)
+    return _nearest(unit, levels), absmax
+
+
+@wrong(
+    "You looked down the columns: a block is a ROW, and each has a largest magnitude of its own. "
+    "`dim=-1` looks along the rows."
+)
+def scales_of_columns(x, levels):
+    absmax = x.abs().amax(0)
+    return absmax, _nearest(x / torch.where(absmax > 0, absmax, 1.0), levels)
+
+
+@wrong("You kept the codes below 8. All K levels may be the nearest: codes go from 0 to K - 1.")
+def codes_end_at_7(x, levels):
+    absmax = x.abs().amax(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).clamp(max=7).to(torch.uint8)
+
+
+@wrong(
+    "You brought the numbers between 0 and 1. The levels lie between -1 and 1, and so does x / "
+    "absmax."
+)
+def from_0_to_1(x, levels):
+    absmax = x.abs().amax(1)
+    unit = (x / torch.where(absmax > 0, absmax, 1.0)[:, None] + 1) / 2
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).to(torch.uint8)
+
+
+@wrong("You looked up the numbers with the other sign. Each has a level near it as it is.")
+def with_the_other_sign(x, levels):
+    absmax = x.abs().amax(1)
+    unit = -x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).to(torch.uint8)
+
+
+@wrong(
+    "You squared the numbers before you looked them up. The levels are dense near zero by "
+    "themselves: x / absmax, as it is."
+)
+def squares_the_numbers(x, levels):
+    absmax = x.abs().amax(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit * unit.abs(), middle).to(torch.uint8)
+
+
+@wrong(
+    "The codes are right, and what you hand out is not what you divided by: level times absmax "
+    "has to give the number back."
+)
+def hands_out_the_mean(x, levels):
+    absmax = x.abs().amax(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return x.abs().mean(1), torch.bucketize(unit, middle).to(torch.uint8)
+
+
+@wrong(
+    "You divided by the standard deviation. That suits the theory and not the levels: they end at "
+    "1, and a normal number goes on to 3 or 4 deviations."
+)
+def by_torchs_deviation(x, levels):
+    absmax = x.std(1)
+    unit = x / torch.where(absmax > 0, absmax, 1.0)[:, None]
+    middle = (levels[1:] + levels[:-1]) / 2
+    return absmax, torch.bucketize(unit, middle).to(torch.uint8)
 
 
 EXERCISE = Exercise(
@@ -219,6 +631,7 @@ EXERCISE = Exercise(
     reference=_reference,
     probes=_probes,
     misconceptions=wrong.all,
+    atol=0.0,  # the absmax of zeros is 0, and not a small number
     hints=(
         "Which numbers are nearer to level 3 than to level 4? Those below a certain border. Where "
         "does it lie?",

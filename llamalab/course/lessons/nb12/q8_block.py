@@ -105,18 +105,24 @@ def halves_upwards(x):
     return d[:, 0].half(), (y + 0.5).floor().to(torch.int8)
 
 
-@wrong(
+INTO_128 = (
     "You divided by 128. int8 ends at 127, so the largest number of a block, if it is positive, is "
     "one step too far and has to be clipped."
 )
+
+
+@wrong(INTO_128)
 def into_128_steps(x):
     return _block(x, _steps(x, 128))
 
 
-@wrong(
+LARGEST = (
     "You took the largest number, not the largest magnitude. Where the extreme is negative, all "
-    "that lies beyond -max is clipped to one code."
+    "that lies beyond -max is clipped to one code, or wraps around."
 )
+
+
+@wrong(LARGEST)
 def largest_not_magnitude(x):
     return _block(x, x.amax(-1, keepdim=True).abs() / 127)
 
@@ -304,6 +310,454 @@ def divides_by_the_rounded_and_adds_a_half(x):
     rounded = d.half().float()
     y = x * torch.where(rounded > 0, 1 / rounded, 0.0)
     return d[:, 0].half(), (y.sign() * (y.abs() + 0.5).floor()).to(torch.int8)
+
+
+def _away(y):
+    """Rounded, halves away from zero, and still floats."""
+    whole = y.abs().floor()
+    return y.sign() * (whole + (y.abs() - whole >= 0.5))
+
+
+OTHER_STEPS = (
+    "Your steps are not 127 on each side of zero: the block's largest magnitude gets another code "
+    "than 127 or -127, so codes are wasted or clipped."
+)
+BY_THE_MEAN = (
+    "You took an average size of the block, a mean or a deviation. The largest number then lies "
+    "far outside int8: it is the largest magnitude that has to be 127."
+)
+OFFSET = (
+    "You moved the codes by 128, from 0 to 255. Q8_0 needs no offset: int8 has a sign, and 0 "
+    "stays 0."
+)
+WIDE = "The codes are right, and too wide: Q8_0 gives each 8 bits, int8."
+BFLOAT = (
+    "bfloat16 is 16 bits too, with 3 digits fewer than float16. ggml's scale is float16, `half()`."
+)
+AXIS = "One axis too many: d is (n,), one number for each block, and yours is (n, 1)."
+TOWARDS_ZERO = (
+    "Your halves go towards zero: 2.5 becomes 2. Away from zero it is 3, and -3 for -2.5."
+)
+UP_OR_DOWN = (
+    "You rounded every number the same way, up or down. The nearest whole number is asked for: by "
+    "half a step at most."
+)
+NO_SIGN = (
+    "The codes have lost their sign: -3 and 3 are both 3. Only the SCALE is made of magnitudes."
+)
+ADDED = (
+    "You added a small number to d, so that nothing is divided by 0. A block of tiny numbers gets "
+    "codes for another scale than its own. Only where d IS 0 does 1/d need a case: there it is 0."
+)
+RANGE = (
+    "You took half of the range from the smallest number to the largest. The block lies around 0: "
+    "it is the largest magnitude that has to be 127, on whichever side it is."
+)
+WITHOUT_127 = (
+    "You handed out the largest magnitude. Whoever reads the block multiplies the codes by d: it "
+    "has to be a 127th of that."
+)
+
+
+@wrong(LARGEST)
+def largest_number_clipped(x):
+    d = x.amax(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-127, 127).to(torch.int8)
+
+
+@wrong(LARGEST)
+def largest_number(x):
+    d = x.amax(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(LARGEST)
+def largest_number_clipped_at_128(x):
+    d = x.amax(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-128, 127).to(torch.int8)
+
+
+@wrong(LARGEST)
+def largest_number_rounded_to_the_even(x):
+    d = x.amax(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), y.round().clamp(-127, 127).to(torch.int8)
+
+
+@wrong(LARGEST)
+def largest_number_to_the_even(x):
+    d = x.amax(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), y.round().to(torch.int8)
+
+
+@wrong(LARGEST)
+def largest_number_to_the_even_clipped_at_128(x):
+    d = x.amax(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), y.round().clamp(-128, 127).to(torch.int8)
+
+
+@wrong(UPWARDS)
+def halves_upwards_by_comparing(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), (y.floor() + (y - y.floor() >= 0.5)).to(torch.int8)
+
+
+@wrong(UPWARDS)
+def halves_upwards_by_comparing_and_divides(x):
+    d = _steps(x)
+    y = x / torch.where(d > 0, d, 1.0)
+    return d[:, 0].half(), (y.floor() + (y - y.floor() >= 0.5)).to(torch.int8)
+
+
+@wrong(HALVES_TO_THE_EVEN)
+def halves_to_the_even_in_double(x):
+    d = _steps(x)
+    y = x.double() / torch.where(d > 0, d, 1.0).double()
+    return d[:, 0].half(), y.round().to(torch.int8)
+
+
+@wrong(DIVIDED)
+def divides_in_double(x):
+    d = _steps(x)
+    y = x.double() / torch.where(d > 0, d, 1.0).double()
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(ROUNDED)
+def to_the_even_by_the_rounded(x):
+    d = _steps(x)
+    y = x * torch.where(d.half() > 0, 1 / d.half().float(), 0.0)
+    return d[:, 0].half(), y.round().to(torch.int8)
+
+
+@wrong(INTO_128)
+def into_128_steps_unclipped(x):
+    d = _steps(x, 128)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(INTO_128)
+def into_128_steps_clipped_at_127(x):
+    d = _steps(x, 128)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-127, 127).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_126_steps(x):
+    d = _steps(x, 126)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-128, 127).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_127_and_a_half_steps(x):
+    d = _steps(x, 127.5)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-128, 127).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_127_and_a_half_steps_unclipped(x):
+    d = _steps(x, 127.5)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_255_steps(x):
+    d = _steps(x, 255)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-128, 127).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_255_steps_unclipped(x):
+    d = _steps(x, 255)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_254_steps(x):
+    d = _steps(x, 254)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-128, 127).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_254_steps_unclipped(x):
+    d = _steps(x, 254)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_256_steps(x):
+    d = _steps(x, 256)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-128, 127).to(torch.int8)
+
+
+@wrong(OTHER_STEPS)
+def into_100_steps(x):
+    d = _steps(x, 100)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).clamp(-128, 127).to(torch.int8)
+
+
+@wrong(BY_THE_MEAN)
+def by_the_mean_magnitude(x):
+    d = x.abs().mean(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(BY_THE_MEAN)
+def by_the_mean_magnitude_unclipped(x):
+    d = x.abs().mean(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(BY_THE_MEAN)
+def by_the_deviation(x):
+    d = 3 * x.std(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(BY_THE_MEAN)
+def by_the_deviation_unclipped(x):
+    d = 3 * x.std(-1, keepdim=True) / 127
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(OFFSET)
+def codes_from_0_to_255(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), (_codes(y).int() + 128).to(torch.uint8)
+
+
+@wrong(WIDE)
+def codes_in_16_bits(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y).to(torch.int16)
+
+
+@wrong(WIDE)
+def codes_in_32_bits(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y).to(torch.int32)
+
+
+@wrong(WIDE)
+def codes_in_64_bits(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y).long()
+
+
+@wrong(BFLOAT)
+def scale_in_bfloat16(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].bfloat16(), _codes(y)
+
+
+@wrong(AXIS)
+def scale_with_an_axis(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d.half(), _codes(y)
+
+
+@wrong(TOWARDS_ZERO)
+def halves_towards_zero(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), (y.sign() * (y.abs() - 0.5).ceil().clamp(min=0)).to(torch.int8)
+
+
+@wrong(UP_OR_DOWN)
+def rounds_up(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), y.ceil().to(torch.int8)
+
+
+@wrong(UP_OR_DOWN)
+def rounds_down(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), y.floor().to(torch.int8)
+
+
+@wrong(NO_SIGN)
+def loses_the_sign(x):
+    d = _steps(x)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y.abs())
+
+
+@wrong(ADDED)
+def adds_1e_8(x):
+    d = _steps(x)
+    y = x * (1 / (d + 1e-8))
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(ADDED)
+def adds_1e_8_and_divides(x):
+    d = _steps(x)
+    y = x / (d + 1e-8)
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(ADDED)
+def adds_1e_8_to_the_even(x):
+    d = _steps(x)
+    y = x / (d + 1e-8)
+    return d[:, 0].half(), y.round().to(torch.int8)
+
+
+@wrong(ADDED)
+def adds_1e_12(x):
+    d = _steps(x)
+    y = x * (1 / (d + 1e-12))
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(ADDED)
+def adds_1e_12_to_the_even(x):
+    d = _steps(x)
+    y = x / (d + 1e-12)
+    return d[:, 0].half(), y.round().to(torch.int8)
+
+
+@wrong(RANGE)
+def half_of_the_range(x):
+    d = (x.amax(-1, keepdim=True) - x.amin(-1, keepdim=True)) / 254
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(RANGE)
+def half_of_the_range_unclipped(x):
+    d = (x.amax(-1, keepdim=True) - x.amin(-1, keepdim=True)) / 254
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _away(y).to(torch.int8)
+
+
+@wrong(WITHOUT_127)
+def scale_without_the_127(x):
+    d = x.abs().amax(-1, keepdim=True)
+    y = x * torch.where(d > 0, 127 / d, 0.0)
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong(WITHOUT_127)
+def fractions_as_codes(x):
+    d = x.abs().amax(-1, keepdim=True)
+    y = x * torch.where(d != 0, 1 / d, 0.0)
+    return d[:, 0].half(), _codes(y)
+
+
+@wrong("The two are right and stand the wrong way round: first the scales d, then the codes q.")
+def codes_come_first(x):
+    return _block(x, _steps(x))[::-1]
+
+
+@wrong(
+    "You looked down the columns: a block is a ROW of 32 numbers, and each has a scale of its own. "
+    "`dim=-1` looks along the rows."
+)
+def scales_of_columns(x):
+    d = x.abs().amax(0) / 127
+    return d.half(), _codes(x * torch.where(d > 0, 1 / d, 0.0))
+
+
+@wrong(
+    "You added a half to every number, negative ones too, and cut off: -2.7 becomes -2. Put the "
+    "sign aside first."
+)
+def adds_a_half_to_all(x):
+    d = x.abs().amax(1) / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = (y + 0.5).trunc()
+    return d.half(), q.to(torch.int8)
+
+
+@wrong(
+    "The codes are right, and the scale that you hand out is not the one they were made with: "
+    "code times d has to give the number back."
+)
+def scale_handed_out_doubled(x):
+    d = x.abs().amax(1) / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return (2 * d).half(), q.to(torch.int8)
+
+
+@wrong(
+    "You kept the codes between -8 and 7, which is what four bits hold. Q8_0 has eight: -127 to "
+    "127."
+)
+def codes_of_4_bits(x):
+    d = x.abs().amax(1) / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.clamp(-8, 7).to(torch.int8)
+
+
+@wrong(
+    "You took an average size of the block. The largest number then lies far outside int8: it is "
+    "the largest magnitude that has to be 127."
+)
+def by_the_median(x):
+    d = x.abs().median(1).values / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.to(torch.int8)
+
+
+@wrong(
+    "You took the smallest number, not the largest magnitude. Where the extreme is positive its "
+    "code does not fit."
+)
+def smallest_number(x):
+    d = x.amin(1).abs() / 127
+    inv = torch.where(d > 0, 1 / d, 0.0)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.to(torch.int8)
+
+
+@wrong(
+    "You kept d above 1e-6, so that nothing is divided by 0. A block of tiny numbers gets codes "
+    "for another scale than its own. Only where d IS 0 does 1/d need a case: there it is 0."
+)
+def keeps_the_scale_above_1e_6(x):
+    d = x.abs().amax(1) / 127
+    inv = 1 / d.clamp(min=1e-6)
+    y = x * inv[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.to(torch.int8)
 
 
 EXERCISE = Exercise(
