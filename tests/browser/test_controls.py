@@ -6,6 +6,7 @@ import pytest
 
 from llamalab.course.catalogue import questions
 from tests.browser import play
+from tests.browser.chats import talk
 from tests.browser.driver import Notebook
 
 EXPLORER = """
@@ -27,11 +28,18 @@ explorer(
 COMPARE = """
 compare_box(deal([Card("A story?", "Once.", "Twice.", (0, 1), n) for n in range(6)], (1, 4)))
 """
+CHAT = """
+import llamalab
+from llamalab.course.figures import chat_box
+
+model, tokenizer = llamalab.load("chat")
+chat_box({"one": model, "other": model}, tokenizer)
+"""
 
 
 @pytest.fixture(scope="module")
 def book(browser, address, course):
-    sources = [EXPLORER, "quiz.rope_why_not_v.ask()", COMPARE]
+    sources = [EXPLORER, "quiz.rope_why_not_v.ask()", COMPARE, CHAT]
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     cells.append(nbformat.v4.new_markdown_cell("# A cell for the cursor to go to"))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -41,13 +49,13 @@ def book(browser, address, course):
     book = Notebook(page, address, "controls.ipynb")
     book.run_all()
     assert book.errors() == []
-    assert book.until(lambda: len(book.cells_with_widgets()) == 3)
+    assert book.until(lambda: len(book.cells_with_widgets()) == 4)
     yield book
     page.close()
 
 
 def test_each_has_a_name_and_is_reached_by_tab(book):
-    for place in range(3):
+    for place in range(4):
         assert play.names(book, place) == []
         assert play.tabs(book, place) == []
     told = [book.spoken(control) for control in book.controls(0)]
@@ -83,8 +91,13 @@ def test_words_typed_and_buttons_pressed(book):
     assert play.press(book, 2) == (3, [])
 
 
+def test_a_chat_answers_stops_and_forgets(book):
+    assert play.slide(book, 3, drawn=False) == (3, [])
+    assert talk(book, 3) == []
+
+
 def test_what_changes_is_read_out(book):
-    for place in range(3):
+    for place in range(4):
         assert book.cell(place).query_selector(".widget-html-content[role=status]"), place
 
 

@@ -187,7 +187,6 @@ class ChatBox:
         # Not on every key: Enter first says that it was pressed, and then what the line holds.
         self.box = Line(placeholder="a message; Enter sends it", continuous_update=False,
                         layout=ipywidgets.Layout(width="28em", max_width="100%"))  # fmt: skip
-        self.box.tooltip = "message"
         self.box.on_msg(self._key)
         self.box.observe(self._set, "value")
         self.send_button, self.stop_button, self.clear_button = (
