@@ -176,6 +176,7 @@ class Notebook:
 
     def shoot(self, folder: Path, theme: str) -> list[Path]:
         """A picture of every output that holds more than text, in one theme."""
+        self.page.set_viewport_size({"width": 1300, "height": 2400})  # no output is taller
         self.theme(DARK if theme == "dark" else LIGHT)
         folder.mkdir(parents=True, exist_ok=True)
         made = []

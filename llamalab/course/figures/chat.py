@@ -182,6 +182,7 @@ class ChatBox:
         )
         for control in (self.system, self.temperature, self.top_p, self.length):
             control.style.description_width = "9em"
+            control.style.handle_color = palette.BLUE
             control.tooltip = control.description
         self.shown, self.words = ipywidgets.HTML(layout=wide), spoken(ipywidgets.HTML())
         # Not on every key: Enter first says that it was pressed, and then what the line holds.
