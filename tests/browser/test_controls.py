@@ -103,5 +103,15 @@ def test_what_changes_is_read_out(book):
         assert book.cell(place).query_selector(".widget-html-content[role=status]"), place
 
 
+def test_words_can_be_read_in_both_themes(book, out):
+    for theme in ("light", "dark"):
+        assert book.shoot(out / "controls", theme)
+        assert book.faint(3.0) == []
+    paper = "<table><tbody style='color:#222'><tr><td>unread</td></tr><tr><td>two</td></tr>"
+    book.run_cell(1, f"from IPython.display import HTML\nHTML({paper!r})")
+    assert book.until(lambda: "unread" in book.words(1))
+    assert any("'unread'" in words for words in book.faint(3.0))  # dark words on a dark page
+
+
 def test_nothing_went_wrong_in_the_page(book):
     assert book.troubles == []
