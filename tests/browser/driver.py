@@ -26,7 +26,6 @@ if TYPE_CHECKING:  # without playwright the tests are still collected, and skipp
 RUN = 600_000  # milliseconds that a notebook may take: other work may run beside it
 SOON = 60.0  # seconds in which a control must have been answered
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
-DARK, LIGHT = "JupyterLab Dark", "JupyterLab Light"
 
 CONTROLS = ".noUi-handle, input:not([type=hidden]), select, textarea, button, .widget-toggle-button"
 # Chatter of the browser and of JupyterLab itself, which no notebook can help.
@@ -171,12 +170,14 @@ class Notebook:
                 node.get("name", {}).get("value", "").strip())  # fmt: skip
 
     def theme(self, name: str) -> None:
-        self.command("apputils:change-theme", theme=name)
+        """The light one or the dark one of JupyterLab."""
+        self.command("apputils:change-theme", theme=f"JupyterLab {name.title()}")
         self.page.wait_for_timeout(500)
 
     def shoot(self, folder: Path, theme: str) -> list[Path]:
         """A picture of every output that holds more than text, in one theme."""
-        self.theme(DARK if theme == "dark" else LIGHT)
+        self.page.set_viewport_size({"width": 1300, "height": 2400})  # no output is taller
+        self.theme(theme)
         folder.mkdir(parents=True, exist_ok=True)
         made = []
         for i, cell in enumerate(self.cells()):
@@ -189,26 +190,31 @@ class Notebook:
             area.screenshot(path=made[-1])
         return made
 
-    def least_contrast(self, selector: str) -> float:
-        """The least contrast (WCAG) of words and what they stand on, of what matches."""
-        pairs = self.page.evaluate(
-            """selector => [...document.querySelectorAll(selector)].flatMap(
-                 one => [one, ...one.querySelectorAll('*')]).filter(one => [...one.childNodes].some(
-                 node => node.nodeType === 3 && node.textContent.trim())).map(one => {
-                   let under = one, opacity = 1;
-                   for (let up = one; up; up = up.parentElement)
-                     opacity *= getComputedStyle(up).opacity;
-                   while (under && getComputedStyle(under).backgroundColor === 'rgba(0, 0, 0, 0)')
-                     under = under.parentElement;
-                   return [getComputedStyle(one).color,
-                           under ? getComputedStyle(under).backgroundColor : 'rgb(255, 255, 255)',
-                           opacity];
-                 })""",
-            selector,
+    def faint(self, least: float = 4.5) -> list[str]:
+        """Words in the outputs whose contrast (WCAG) with what they stand on is less, with the
+        number. Words in a picture are not seen here."""
+        found = self.page.evaluate(
+            f"""() => {NOTEBOOK}.content.widgets.flatMap((cell, i) =>
+              [...cell.node.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')]
+              .filter(one => one instanceof HTMLElement && one.checkVisibility() &&
+                [...one.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
+              .map(one => {{
+                const clear = 'rgba(0, 0, 0, 0)';
+                let under = one, opacity = 1;
+                for (let up = one; up; up = up.parentElement)
+                  opacity *= getComputedStyle(up).opacity;
+                while (under && getComputedStyle(under).backgroundColor === clear)
+                  under = under.parentElement;
+                return [i, one.textContent.trim().slice(0, 60), getComputedStyle(one).color,
+                        under ? getComputedStyle(under).backgroundColor : 'rgb(255, 255, 255)',
+                        opacity];
+              }}))"""
         )
-        if not pairs:
-            raise ValueError(f"nothing matches {selector!r}")
-        return min(contrast(*_mixed(*pair)) for pair in pairs)
+        if not found:
+            raise ValueError(f"{self.name}: there are no words in any output")
+        seen = ((place, words, contrast(*_mixed(*rest))) for place, words, *rest in found)
+        return [f"cell {place}: {words!r} {ratio:.1f}" for place, words, ratio in seen
+                if ratio < least]  # fmt: skip
 
     # --- what went wrong --------------------------------------------------------------------------
 

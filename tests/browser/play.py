@@ -59,18 +59,19 @@ def value_of(slider: ElementHandle) -> str:
 
 
 def slide(book: Notebook, place: int, drawn: bool = True) -> tuple[int, list[str]]:
-    """Each slider by an arrow key: number and picture change, and a reader is told the number.
-    Without `drawn` the slider says how something will be done, and has no picture."""
+    """Each slider by an arrow key, and back: number and picture change, and a reader is told the
+    number. Without `drawn` the slider says how something will be done, and has no picture."""
     look = book.pictures if book.pictures(place) else book.seen  # some are drawn in HTML
     wrong, moved = [], 0
     for slider in book.controls(place, SLIDERS):
         name, before, picture = book.spoken(slider)[1], value_of(slider), look(place)
         last = slider.get_attribute("aria-valuenow") == slider.get_attribute("aria-valuemax")
-        changed = False
-        for _ in range(4 if drawn else 1):  # a step may change a picture by less than a dot
-            slider.press("ArrowLeft" if last else "ArrowRight")
-            if changed := drawn and book.until(lambda p=picture: look(place) != p, 15):
-                break
+        there, back = ("ArrowLeft", "ArrowRight") if last else ("ArrowRight", "ArrowLeft")
+        changed, presses = False, 0
+        while not changed and presses < (4 if drawn else 1):
+            slider.press(there)  # a step may change a picture by less than a dot
+            presses += 1
+            changed = drawn and book.until(lambda p=picture: look(place) != p, 15)
         after = value_of(slider)
         if after == before:
             wrong.append(f"cell {place}: the slider {name} stays at {before}")
@@ -79,6 +80,12 @@ def slide(book: Notebook, place: int, drawn: bool = True) -> tuple[int, list[str
         if not book.until(lambda s=slider: s.get_attribute("aria-valuetext") == value_of(s), 5):
             told = slider.get_attribute("aria-valuetext")
             wrong.append(f"cell {place}: {name} shows {value_of(slider)} and tells {told}")
+        for _ in range(presses):  # so that it does not hide what the next one does
+            slider.press(back)
+        if value_of(slider) != before:
+            wrong.append(f"cell {place}: {name} was {before}, and is {value_of(slider)} again")
+        if changed and not book.until(lambda p=picture: look(place) == p):
+            wrong.append(f"cell {place}: {name} is {before} again, and the picture is another")
         moved += 1
     return moved, wrong
 

@@ -68,5 +68,5 @@ def test_the_cards_in_both_themes(book, out):
     """A card leaves the background to the page: its words stand out from both."""
     for theme in ("light", "dark"):
         assert book.shoot(out / "cards", theme)
-        assert book.least_contrast(".jp-OutputArea-output [role=status]") >= 4.5
+        assert book.faint() == []
     assert book.troubles == []

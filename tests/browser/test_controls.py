@@ -6,6 +6,7 @@ import pytest
 
 from llamalab.course.catalogue import questions
 from tests.browser import play
+from tests.browser.chats import talk
 from tests.browser.driver import Notebook
 
 EXPLORER = """
@@ -27,11 +28,18 @@ explorer(
 COMPARE = """
 compare_box(deal([Card("A story?", "Once.", "Twice.", (0, 1), n) for n in range(6)], (1, 4)))
 """
+CHAT = """
+import llamalab
+from llamalab.course.figures import chat_box
+
+model, tokenizer = llamalab.load("chat")
+chat_box({"one": model, "other": model}, tokenizer)
+"""
 
 
 @pytest.fixture(scope="module")
 def book(browser, address, course):
-    sources = [EXPLORER, "quiz.rope_why_not_v.ask()", COMPARE]
+    sources = [EXPLORER, "quiz.rope_why_not_v.ask()", COMPARE, CHAT]
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     cells.append(nbformat.v4.new_markdown_cell("# A cell for the cursor to go to"))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -41,13 +49,13 @@ def book(browser, address, course):
     book = Notebook(page, address, "controls.ipynb")
     book.run_all()
     assert book.errors() == []
-    assert book.until(lambda: len(book.cells_with_widgets()) == 3)
+    assert book.until(lambda: len(book.cells_with_widgets()) == 4)
     yield book
     page.close()
 
 
 def test_each_has_a_name_and_is_reached_by_tab(book):
-    for place in range(3):
+    for place in range(4):
         assert play.names(book, place) == []
         assert play.tabs(book, place) == []
     told = [book.spoken(control) for control in book.controls(0)]
@@ -58,9 +66,11 @@ def test_each_has_a_name_and_is_reached_by_tab(book):
 def test_a_slider_tells_its_value_and_not_its_place(book):
     size, theta = book.controls(0, play.SLIDERS)
     assert theta.get_attribute("aria-valuetext") == "100"  # its place is 1
-    assert play.slide(book, 0) == (2, [])
-    assert theta.get_attribute("aria-valuetext") == "10,000"
-    assert size.get_attribute("aria-valuetext") == "4"
+    assert play.slide(book, 0) == (2, [])  # which brings them back
+    theta.press("End")
+    assert book.until(lambda: theta.get_attribute("aria-valuetext") == "10,000")
+    size.press("ArrowLeft")
+    assert book.until(lambda: size.get_attribute("aria-valuetext") == "2")
 
 
 def test_an_arrow_key_chooses_and_the_cursor_stays(book):
@@ -83,9 +93,24 @@ def test_words_typed_and_buttons_pressed(book):
     assert play.press(book, 2) == (3, [])
 
 
+def test_a_chat_answers_stops_and_forgets(book):
+    assert play.slide(book, 3, drawn=False) == (3, [])
+    assert talk(book, 3) == []
+
+
 def test_what_changes_is_read_out(book):
-    for place in range(3):
+    for place in range(4):
         assert book.cell(place).query_selector(".widget-html-content[role=status]"), place
+
+
+def test_words_can_be_read_in_both_themes(book, out):
+    for theme in ("light", "dark"):
+        assert book.shoot(out / "controls", theme)
+        assert book.faint(3.0) == []
+    paper = "<table><tbody style='color:#222'><tr><td>unread</td></tr><tr><td>two</td></tr>"
+    book.run_cell(1, f"from IPython.display import HTML\nHTML({paper!r})")
+    assert book.until(lambda: "unread" in book.words(1))
+    assert any("'unread'" in words for words in book.faint(3.0))  # dark words on a dark page
 
 
 def test_nothing_went_wrong_in_the_page(book):

@@ -16,6 +16,7 @@ from tests.browser.driver import Notebook
 from tools.notebooks import find
 
 PATHS = find((os.environ.get("LLAMALAB_BROWSER_ONLY") or "").split() or None)
+FAINT = 3.0  # a contrast below which words cannot be read: JupyterLab's own themes keep above
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -48,8 +49,25 @@ def test_a_notebook_in_a_browser(path, page, address, out):
             wrong += faults + play.type_in(book, place, "the old boat")
     if found["questions"] != len(asked):
         wrong.append(f"{found['questions']} of {len(asked)} questions are in the page")
-    pictures = [*book.shoot(out, "light"), *book.shoot(out, "dark")]
+    pictures = []
+    for theme in ("light", "dark"):
+        pictures += book.shoot(out, theme)
+        wrong += [f"{theme}: {words}" for words in book.faint(FAINT)]
     found |= {"pictures": len(pictures), "wrong": wrong + book.troubles}
     with open(out / "findings.jsonl", "a", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(found) + "\n")
     assert not found["wrong"], "\n".join(found["wrong"])
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_it_can_be_read_before_it_is_run(path, page, address):
+    """The stored outputs, in a notebook that is not trusted yet: words in both themes, pictures."""
+    book = Notebook(page, address, path.name)
+    for theme in ("light", "dark"):
+        book.theme(theme)
+        assert book.faint(FAINT) == []
+    broken = page.eval_on_selector_all(
+        ".jp-OutputArea-output img",
+        "all => all.filter(p => !(p.complete && p.naturalWidth)).length",
+    )
+    assert broken == 0 and book.errors() == book.troubles == []

@@ -182,12 +182,12 @@ class ChatBox:
         )
         for control in (self.system, self.temperature, self.top_p, self.length):
             control.style.description_width = "9em"
+            control.style.handle_color = palette.BLUE
             control.tooltip = control.description
         self.shown, self.words = ipywidgets.HTML(layout=wide), spoken(ipywidgets.HTML())
         # Not on every key: Enter first says that it was pressed, and then what the line holds.
         self.box = Line(placeholder="a message; Enter sends it", continuous_update=False,
                         layout=ipywidgets.Layout(width="28em", max_width="100%"))  # fmt: skip
-        self.box.tooltip = "message"
         self.box.on_msg(self._key)
         self.box.observe(self._set, "value")
         self.send_button, self.stop_button, self.clear_button = (

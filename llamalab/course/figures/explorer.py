@@ -17,6 +17,7 @@ widget has an attribute for each control, by its name, and `.words` and `.pictur
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from llamalab.course.figures import palette
 from llamalab.course.figures.html import join, tag
 from llamalab.course.figures.live import Live
 from llamalab.course.figures.reach import reach, spoken
@@ -129,6 +130,7 @@ def explorer(
 
         for widget in made.values():
             widget.style.description_width = "9em"
+            widget.style.handle_color = palette.BLUE  # of a slider: white on white cannot be seen
             widget.tooltip = widget.description  # else the label's is "null"
             widget.observe(draw, "value")
         draw()

@@ -1,11 +1,11 @@
 """Controls within everybody's reach: what ipywidgets leaves out, put in by a few lines in the page.
 
-A slider of ipywidgets has no name for a screen reader and tells the place of its handle in place of
-its value; options to choose from have no question, and are no group; words that change are not read
-out, and stand far apart; and in JupyterLab an arrow key in a list of options moves to another cell.
-There is no setting for any of it, so a box's last child, unseen, carries JavaScript that mends the
-box it stands in, and goes on doing so as the box changes. Where scripts are not run, all is as it
-was.
+For a screen reader a slider of ipywidgets has no name, nor has a line without a label, and the
+slider tells the place of its handle in place of its value; options to choose from have no question,
+and are no group; words that change are not read out, and stand far apart; and in JupyterLab an
+arrow key in a list of options moves to another cell. There is no setting for any of it, so a box's
+last child, unseen, carries JavaScript that mends the box it stands in, and goes on doing so as the
+box changes. Where scripts are not run, all is as it was.
 
     box = VBox([*controls, spoken(sentence), picture, reach()])
 """
@@ -27,6 +27,9 @@ MEND = """
       give(handle, 'aria-valuetext', readout?.textContent);
       give(readout, 'role', 'textbox');
       give(readout, 'aria-label', name && name + ', typed');
+    }
+    for (const line of box.querySelectorAll('.widget-text input')) {
+      if (!line.labels[0]?.textContent) give(line, 'aria-label', line.placeholder);
     }
     for (const radios of box.querySelectorAll('.widget-radio-box')) {
       give(radios, 'role', 'radiogroup');

@@ -5,6 +5,7 @@ import pytest
 from llamalab.course.catalogue import questions
 from llamalab.course.figures import Choice, Slider, explorer
 from llamalab.course.figures.reach import ASKS, MEND, SAYS, reach
+from llamalab.course.lessons.nb07.figures import Monitor as Pretraining
 from llamalab.course.lessons.nb09.tuning_figures import Monitor as Tuning
 from llamalab.course.lessons.nb10.comparing import Card, compare_box
 from llamalab.course.lessons.nb10.figures import Monitor as Rewards
@@ -20,6 +21,7 @@ BOXES = {
     ),
     "quiz": lambda: questions()["03"][0].ask(),
     "comparison": lambda: compare_box([Card("A story?", "Once.", "Twice.", (0, 1), 0)]),
+    "pretraining": lambda: Pretraining(1024, 3),
     "tuning": lambda: Tuning(3),
     "rewards": lambda: Rewards(3),
     "policies": lambda: Policies(3),

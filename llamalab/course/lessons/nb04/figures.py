@@ -228,7 +228,7 @@ def attention_figure(
             y = last - s
             seen = s < token
             axes.text(0.36, y, label, ha="right", va="center", fontsize=9,
-                      color=palette.KEY if seen else palette.GRID)  # fmt: skip
+                      color=palette.KEY if seen else palette.FAINT)  # fmt: skip
             if weight >= 0.01:
                 arrow(axes, (0.8, last - token + 1), (0.38, y), palette.QUERY,
                       width=0.6 + 5 * weight)  # fmt: skip

@@ -11,6 +11,7 @@ from llamalab.course.figures import Slider, claim, explorer, figure, label_lines
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
+from llamalab.course.figures.reach import reach
 from llamalab.training import StepRecord, TrainConfig, learning_rate
 
 STYLES = ("-", "--", ":", "-.", (0, (6, 1.5)))
@@ -151,7 +152,7 @@ class Monitor(Live):
 
         self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
         self._draw()
-        box = ipywidgets.VBox([self.picture, self.words])
+        box = ipywidgets.VBox([self.picture, self.words, reach()])
         box.picture, box.words = self.picture, self.words
         return box
 

@@ -127,7 +127,7 @@ def price_of_a_token(lengths: Sequence[int], costs: Mapping[str, Sequence[float]
     """Milliseconds for one more token behind so many, measured: name -> one for each length."""
     caption = (
         "The longer the text, the dearer its next token, if all is read again. With a cache the "
-        "price hardly changes. (A step up is ten times as much.)"
+        "price hardly changes. (On this scale it is as far from 1 to 2 as from 10 to 20.)"
     )
     words = [f"{name}: from {ms[0]:.1f} to {ms[-1]:.1f}" for name, ms in costs.items()]
     alt = (

@@ -197,6 +197,7 @@ class TwoDialogs:
             edge = KINDS["answer"][0] if role == "assistant" else palette.FAINT
             thick = 6 if learned else 2
             style = f"border-left:{thick}px solid {edge};padding:.15em .6em;color:{palette.INK}"
+            style += f";background:{palette.PAPER}"  # a page stripes its tables, dark if it is dark
             mark = tag("b", " learned", style=f"color:{palette.for_words(palette.POLICY)}")
             return tag("td", before, tag("span", found, style=lit) if found else "", behind,
                        mark if learned else "",
