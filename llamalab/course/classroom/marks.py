@@ -4,9 +4,6 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-
-from llamalab.runtime.files import atomic_write
 
 HEAD = ("student", "notebook", "exercise", "points", "of", "verdict", "misconception")
 
@@ -41,11 +38,6 @@ def table(marks: Iterable[Mark]) -> str:
     for mark in marks:
         writer.writerow([_plain(getattr(mark, name)) for name in HEAD])
     return out.getvalue()
-
-
-def write(marks: Iterable[Mark], path: Path) -> None:
-    with atomic_write(path) as part:
-        part.write_text(table(marks), encoding="utf-8", newline="\n")
 
 
 def total(marks: Iterable[Mark]) -> str:
