@@ -50,7 +50,8 @@ def release(
     nbgrader_config.py holds time, memory and network; points.md says what counts how much, and
     what to run next. Neighbours in the file of students find no two quizzes in the same order.
     """
-    from llamalab.course.classroom import course, dues, variant as variants
+    from llamalab.course.classroom import course, dues
+    from llamalab.course.classroom import variant as variants
     from llamalab.course.classroom.kernel import Limits
     from llamalab.course.classroom.release import release
     from llamalab.course.figures import table

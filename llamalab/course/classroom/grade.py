@@ -71,18 +71,21 @@ def _grade(
 
 
 def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> Heard:
-    """Run the steps; where one ends the kernel, begin anew without it."""
+    """Run the steps; where one ends the kernel, begin anew without it. OSError if no kernel can
+    be made ready, before anything of the student's has run."""
     heard, left_out, spent = Heard(), set[int](), 0.0
     for _ in range(BEGINNINGS):
         with Kernel(own, told, limits) as kernel:
-            kernel.ask(f"{MODULE}.prepare({limits.megabytes})")
+            ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})")
+            if ready.how != "ok":
+                raise OSError(f"a kernel cannot be made ready for grading: {ready.words}")
             kernel.settle()
             for number, step in enumerate(planned.steps):
                 if number in left_out or step.check in heard.said:
                     continue
                 if spent > limits.in_all:
                     return heard
-                said = _take(kernel, step, heard)
+                _take(kernel, step, heard)
                 spent += kernel.watch.seconds
                 if not kernel.alive:
                     left_out.add(number)
@@ -92,18 +95,18 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
     return heard
 
 
-def _take(kernel: Kernel, step: Step, heard: Heard) -> Said:
+def _take(kernel: Kernel, step: Step, heard: Heard) -> None:
+    """Run one step, and note what came of it."""
     if not step.check:
         said = kernel.run(step.code)
         if step.answer and said.how != "ok":
             heard.trouble[step.answer] = _in_words(said, kernel.limits)
-        return said
+        return
     said = kernel.ask(f"{MODULE}.look({step.check!r})")
     found = _card(said.value)
     if found is None:
         found = {"kind": ENDS.get(said.how, "stopped"), "says": _in_words(said, kernel.limits)}
     heard.said[step.check] = found
-    return said
 
 
 ENDS = {"time": "never returned", "memory": "memory", "gone": "ended the kernel"}

@@ -12,7 +12,10 @@ from typing import Any
 
 def prepare(megabytes: int) -> str:
     """Load what every lesson loads, then let this process grow by so much and no more, where the
-    system can do that (Linux does; macOS takes the limit and ignores it; Windows has none)."""
+    system can do that (Linux does; macOS takes the limit and ignores it; Windows has none).
+    RuntimeError where the wall does not stand."""
+    if not hasattr(sys, "llamalab_wall"):
+        raise RuntimeError("this kernel has no wall around it")
     import torch  # noqa: F401
 
     import llamalab.course.figures

@@ -187,7 +187,7 @@ def _read(content: dict) -> Said:
     if "it" not in asked:
         return Said("ok")
     if asked["it"].get("status") != "ok":
-        return Said("error", str(asked["it"].get("evalue", "")))
+        return Said("error", str(asked["it"].get("evalue", ""))[:300])
     try:
         return Said("ok", value=ast.literal_eval(asked["it"]["data"]["text/plain"]))
     except (KeyError, ValueError, SyntaxError, MemoryError, RecursionError):

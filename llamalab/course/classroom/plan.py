@@ -1,8 +1,8 @@
 """A notebook that was handed in, as the grader runs it: its cells in their order, and where a check
 cell stood, the course's own check.
 
-Cells are known by nbgrader's grade_id, or by their id. A student's check cell is never run, whatever
-stands in it; an answer cell that is gone is gone. Behind the last check nothing is run.
+Cells are known by nbgrader's grade_id, or by their id. A student's check cell is never run,
+whatever stands in it; an answer cell that is gone is gone. Behind the last check nothing is run.
 """
 
 import ast
@@ -77,7 +77,8 @@ def _is_ours(lesson: Lesson, cell: Any, name: str) -> bool:
 
 
 def definitions(code: str) -> list[str]:
-    """The imports, functions, classes and CONSTANTS of a cell, and what it loads of the learner's."""
+    """What an answer may take along of a cell: imports, functions, classes, CONSTANTS, and what is
+    loaded of the learner's own."""
     try:
         tree = ast.parse(code)
     except SyntaxError:  # a cell with %magic in it

@@ -21,10 +21,12 @@ from llamalab.course.classroom.kernel import Limits
 from llamalab.course.classroom.solutions import STUB, teachers
 from llamalab.course.classroom.variant import shuffled
 
+DEFAULT = Limits()
+
 
 def release(
     where: Path, lessons: list[Lesson], *, due: dict[str, datetime] | None = None,
-    variant: int = 0, students: Sequence[str] = (), limits: Limits = Limits(),
+    variant: int = 0, students: Sequence[str] = (), limits: Limits = DEFAULT,
 ) -> list[str]:  # fmt: skip
     """Write the folder; the names of its files. ValueError if it is not ours to write in."""
     due = due or {}
@@ -87,7 +89,7 @@ are points for having done it, not an examination.""".splitlines()
 
 def config(limits: Limits) -> str:
     """nbgrader_config.py."""
-    return f'''"""What nbgrader needs to know of this course. Written by `llamalab classroom release`."""
+    return f'''"""What nbgrader needs to know of llamalab; `llamalab classroom release` wrote it."""
 
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "llamalab"

@@ -25,7 +25,7 @@ def teachers(notebook: Any) -> Any:
 
 
 def solve(stub: str, exercise: str) -> str:
-    """A student's blank cell with the course's answer in it. ValueError if the cell is not blank."""
+    """A student's blank cell with the course's answer in it. ValueError if it is not blank."""
     head, gap, rest = stub.rstrip().rpartition("\n")
     indent = rest[: len(rest) - len(rest.lstrip())]
     if rest.strip() != STUB or not indent:

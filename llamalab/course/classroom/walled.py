@@ -1,4 +1,4 @@
-"""nbgrader's own grading behind the classroom's wall: the preprocessor that nbgrader_config.py names.
+"""nbgrader's grading behind the classroom's wall: the preprocessor that nbgrader_config.py names.
 
 A kernel that it starts has no network and starts no program; of the course's folder it sees the
 notebook's own folder alone; its my_llama is a new one, and its memory is held where the system can.
@@ -43,7 +43,12 @@ class WalledExecute(Execute):
 
     async def async_start_new_kernel_client(self) -> Any:
         client = await super().async_start_new_kernel_client()
-        client.execute(PREPARE.format(self.megabytes), silent=True, store_history=False)
+        code = PREPARE.format(self.megabytes)
+        asked = client.execute(code, silent=True, store_history=False)
+        for _ in range(10):  # wait, so that loading the course is not the first cell's time
+            reply = await client.get_shell_msg(timeout=300)
+            if reply["parent_header"].get("msg_id") == asked:
+                break
         return client
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)

@@ -25,12 +25,19 @@ def blank(notebook: Any) -> Any:
     return copy.deepcopy(notebook)
 
 
+HALVES = """
+def apply_rope(x, cos, sin):
+    first, second = x.float().chunk(2, dim=-1)
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    return torch.cat((first * cos - second * sin, first * sin + second * cos), -1).to(x.dtype)
+"""
+
+
 def half(notebook: Any) -> Any:
-    """Every second exercise answered, beginning with the first."""
-    full = tool.fill(notebook)
-    for cell, empty in list(zip(answers(full), answers(notebook)))[1::2]:
-        cell.source = empty.source
-    return full
+    """Notebook 03: the first and the third exercise right, the second as people get it wrong, the
+    last one blank."""
+    empty = answers(notebook)[-1].source
+    return with_answers(notebook, {"rope": HALVES, "rope_stretch": empty})
 
 
 def with_answers(notebook: Any, sources: dict[str, str]) -> Any:
@@ -58,3 +65,40 @@ def before(notebook: Any, exercise: str, source: str) -> Any:
 
 
 Change = Callable[[Any], Any]
+
+
+def short(notebook: Any) -> Any:
+    """The notebook without what no answer needs: its imports, the answer and the check cells."""
+    kept = copy.deepcopy(notebook)
+    kept.cells = [
+        cell for cell in kept.cells
+        if "nbgrader" in cell.metadata or "from llamalab.course import ex" in cell.source
+    ]  # fmt: skip
+    return kept
+
+
+LOOP = "import time\nwhile True:\n    time.sleep(0.01)"
+FLOOD = "for _ in range(5):\n    print('x' * 10**6)"
+NEIGHBOUR = """
+def permute_to_half(weight, n_heads):
+    with open({path!r}) as file:
+        return file.read()
+"""
+SOCKET = "import socket\nsocket.create_connection(('192.0.2.1', 9), timeout=3)"
+
+
+def hostile(notebook: Any, neighbour: str) -> Any:
+    """Notebook 03: the angles blank under an edited check; RoPE's two cells deleted; an answer that
+    reads a neighbour's file; and only the last exercise solved, behind an endless loop, a flood of
+    output, a socket, sys.exit."""
+    empty = {cell.metadata.nbgrader.grade_id: cell.source for cell in answers(notebook)}
+    made = with_answers(
+        notebook,
+        {"rope_angles": empty["rope_angles"], "permute_rope": NEIGHBOUR.format(path=neighbour)},
+    )
+    for cell in checks(made):
+        if cell.metadata.nbgrader.grade_id == "check-rope_angles":
+            cell.source = "1"
+    for source in (LOOP, FLOOD, SOCKET, "import sys\nsys.exit(1)"):
+        made = before(made, "rope_stretch", source)
+    return without(made, "rope", "check-rope")

@@ -88,6 +88,9 @@ def _run_the_other_sitecustomize() -> None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
-if __name__ == "sitecustomize":
-    _run_the_other_sitecustomize()
-    sys.addaudithook(wall(json.loads(os.environ.get("LLAMALAB_WALL") or "{}")))
+if __name__ == "sitecustomize" and not hasattr(sys, "llamalab_wall"):
+    sys.llamalab_wall = True  # type: ignore[attr-defined]  # the other one may look for another
+    try:
+        _run_the_other_sitecustomize()
+    finally:
+        sys.addaudithook(wall(json.loads(os.environ.get("LLAMALAB_WALL") or "{}")))
