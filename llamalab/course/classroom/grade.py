@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llamalab.course.classroom.again import confirm
 from llamalab.course.classroom.course import Lesson, read
-from llamalab.course.classroom.kernel import Kernel, Limits, Said, environment
+from llamalab.course.classroom.kernel import START, Kernel, Limits, Said, environment
 from llamalab.course.classroom.marks import Mark
 from llamalab.course.classroom.plan import Plan, Step, plan
 from llamalab.course.classroom.submissions import LARGEST
@@ -22,6 +22,7 @@ from llamalab.course.engine.words import HEADS
 
 KINDS = {*HEADS, "passed", "not attempted", "not defined"}
 MODULE = "__import__('llamalab.course.classroom.inside', fromlist=['x'])"
+CHECK = 30.0  # seconds that the course's own check may take beside the answer
 BEGINNINGS = 6  # how often the kernel of one notebook may begin anew
 
 
@@ -76,7 +77,7 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
     heard, left_out, spent = Heard(), set[int](), 0.0
     for _ in range(BEGINNINGS):
         with Kernel(own, told, limits) as kernel:
-            ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})")
+            ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
             if ready.how != "ok":
                 raise OSError(f"a kernel cannot be made ready for grading: {ready.words}")
             kernel.settle()
@@ -102,7 +103,7 @@ def _take(kernel: Kernel, step: Step, heard: Heard) -> None:
         if step.answer and said.how != "ok":
             heard.trouble[step.answer] = _in_words(said, kernel.limits)
         return
-    said = kernel.ask(f"{MODULE}.look({step.check!r})")
+    said = kernel.ask(f"{MODULE}.look({step.check!r})", CHECK)
     found = _card(said.value)
     if found is None:
         found = {"kind": ENDS.get(said.how, "stopped"), "says": _in_words(said, kernel.limits)}

@@ -30,6 +30,7 @@ KEPT = (
     "OMP_WAIT_POLICY", DATA_VARIABLE,
 )  # fmt: skip
 START = 120.0  # seconds of the clock that a kernel may take to begin
+GRACE = 30.0  # and how long an interrupted cell may take to end
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,12 @@ class Kernel:
         """Run a cell."""
         return self._reply(self.client.execute(code, allow_stdin=False), self.limits.seconds)
 
-    def ask(self, expression: str) -> Said:
-        """The text that an expression gives, as `value`."""
+    def ask(self, expression: str, seconds: float = 0.0) -> Said:
+        """The text that an expression gives, as `value`; `seconds` more than a cell may take."""
         asked = self.client.execute(
             "", silent=True, allow_stdin=False, user_expressions={"it": expression}
         )
-        return self._reply(asked, self.limits.seconds)
+        return self._reply(asked, self.limits.seconds + seconds)
 
     def _reply(self, asked: str | None, seconds: float) -> Said:
         """Wait for the reply, and end what takes too much."""
@@ -167,7 +168,7 @@ class Kernel:
             if self.floor and self.watch.bytes - self.floor > self.limits.megabytes * 1e6:
                 self._end()
                 return Said("memory")
-            if interrupted and time.monotonic() - interrupted > 10:
+            if interrupted and time.monotonic() - interrupted > GRACE:
                 self._end()
                 return Said("time")
             if not interrupted and self.watch.seconds > seconds:
