@@ -1,5 +1,6 @@
 """`llamalab classroom`: the course handed out, and what comes back graded."""
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -48,8 +49,9 @@ def release(
 
     source/ has the answers between BEGIN and END SOLUTION, release/ what students get.
     nbgrader_config.py holds time, memory and network; points.md says what counts how much, and
-    what to run next. Neighbours in the file of students find no two quizzes in the same order.
+    what to run next. In the file of students, neighbours find no right option in the same place.
     """
+    _needs_jupyter()
     from llamalab.course.classroom import course, dues
     from llamalab.course.classroom import variant as variants
     from llamalab.course.classroom.kernel import Limits
@@ -97,6 +99,7 @@ def grade(
     It keeps out what ordinary Python does. For students whom you do not trust, run it as a user
     who has nothing, or in a container.
     """
+    _needs_jupyter()
     from llamalab.course.classroom import course
     from llamalab.course.classroom.everybody import grade_all
     from llamalab.course.classroom.kernel import Limits
@@ -106,3 +109,14 @@ def grade(
     limits = Limits(seconds=seconds, in_all=5 * seconds, megabytes=memory)
     for line in grade_all(folder, out, lessons, limits, quick=quick):
         typer.echo(line)
+
+
+def _needs_jupyter() -> None:
+    """ValueError where notebooks can neither be read nor run."""
+    needed = ("nbformat", "jupyter_client", "ipykernel")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"{', '.join(missing)} is not installed in this Python. In the course's folder: "
+            f"python -m pip install -c constraints.txt -e '.[lab]'"
+        )

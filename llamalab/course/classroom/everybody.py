@@ -10,7 +10,7 @@ from pathlib import Path
 from llamalab.course.classroom import folder as own_folder
 from llamalab.course.classroom.class_page import class_page
 from llamalab.course.classroom.course import Lesson
-from llamalab.course.classroom.grade import grade
+from llamalab.course.classroom.grade import NOT_GRADED, grade
 from llamalab.course.classroom.kernel import Limits
 from llamalab.course.classroom.marks import Mark, table, total
 from llamalab.course.classroom.report import report
@@ -21,7 +21,7 @@ def grade_all(
     folder: Path, out: Path, lessons: list[Lesson], limits: Limits, *, quick: bool = False
 ) -> Iterator[str]:
     """Grade what lies in a folder; a line for a person, each time that there is news. ValueError
-    if there is nothing to grade, or `out` is somebody else's."""
+    if there is nothing to grade, or `out` is somebody else's; OSError if no kernel begins here."""
     found = collect(folder, lessons)
     if out.resolve() == folder.resolve():
         raise ValueError(f"{out} holds what was handed in; let --out name another folder")
@@ -33,6 +33,8 @@ def grade_all(
     for student, files in found.files.items():
         own: list[Mark] = []
         for more in grade(student, files, asked, limits, closed=[folder, out], quick=quick):
+            if not marks and not own and all(mark.verdict == NOT_GRADED for mark in more):
+                raise OSError(more[0].says)  # nor will it be for the next one
             own += more
             yield f"{student}  {more[0].notebook}  {total(more)}  {_in_short(more)}".rstrip()
         marks += own

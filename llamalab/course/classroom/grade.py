@@ -20,6 +20,7 @@ from llamalab.course.classroom.submissions import LARGEST
 from llamalab.course.engine import Exercise
 from llamalab.course.engine.words import HEADS
 
+NOT_GRADED = "not graded"
 KINDS = {*HEADS, "passed", "not attempted", "not defined"}
 MODULE = "__import__('llamalab.course.classroom.inside', fromlist=['x'])"
 CHECK = 30.0  # seconds that the course's own check may take beside the answer
@@ -65,7 +66,10 @@ def _grade(
         says = f"The file is no notebook that can be read ({type(error).__name__})."
         return _all(student, lesson, "unreadable", says)
     told = environment(own, my_llama, closed)
-    heard = _listen(planned, own, told, limits)
+    try:
+        heard = _listen(planned, own, told, limits)
+    except OSError as error:  # of the machine, not of the student
+        return _all(student, lesson, NOT_GRADED, str(error))
     texts = {name: said["text"] for name, said in heard.said.items() if said["kind"] == "passed"}
     sure = confirm(texts, own, told, limits)
     return [_mark(student, lesson, e, planned, heard, sure) for e in lesson.exercises]

@@ -15,6 +15,8 @@ from traitlets import Integer
 from llamalab.course.classroom.kernel import environment
 
 CONFIG = "nbgrader_config.py"
+OUTPUTS = {"stream", "display_data", "execute_result", "error"}
+MOST = 200_000  # characters that one cell may put out
 PREPARE = "__import__('llamalab.course.classroom.inside', fromlist=['x']).prepare({})"
 
 
@@ -27,7 +29,7 @@ class WalledExecute(Execute):
 
     def preprocess(self, nb: Any, resources: Any, *args: Any, **kwargs: Any) -> Any:
         with tempfile.TemporaryDirectory(prefix="llamalab-", ignore_cleanup_errors=True) as place:
-            self.my_llama = Path(place).resolve()
+            self.my_llama, self.sizes = Path(place).resolve(), dict[int, int]()
             return super().preprocess(nb, resources, *args, **kwargs)
 
     async def async_start_new_kernel(self, **kwargs: Any) -> None:
@@ -52,3 +54,12 @@ class WalledExecute(Execute):
         return client
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
+        """Take a message of the kernel's; of what a cell puts out, no more than MOST."""
+        if msg["msg_type"] in OUTPUTS:
+            size = self.sizes.get(cell_index, 0) + len(str(msg["content"]))
+            self.sizes[cell_index] = size
+            if size > MOST:
+                return None
+        return super().process_message(msg, cell, cell_index)

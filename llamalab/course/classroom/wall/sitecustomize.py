@@ -34,14 +34,15 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def wall(rules: dict) -> Callable[[str, tuple], None]:
     """The audit hook. It keeps its rules to itself, where no cell changes them by accident."""
-    realpath, decode, devnull = os.path.realpath, os.fsdecode, os.path.realpath(os.devnull)
-    closed, open_ = ([realpath(p) for p in rules.get(kind, [])] for kind in ("closed", "open"))
+    follow, plain, decode = os.path.realpath, os.path.normcase, os.fsdecode
+    closed, open_ = ([plain(follow(p)) for p in rules.get(k, [])] for k in ("closed", "open"))
+    devnull = plain(follow(os.devnull))
     own_name = socket.gethostname().lower()
 
     def file(path: object, writes: bool) -> None:
         if not isinstance(path, (str, bytes, os.PathLike)) or path in ("", b""):
             return  # a file that is open already, by its number
-        place = realpath(decode(path))
+        place = plain(follow(decode(path)))
         if any(_within(place, folder) for folder in open_):
             return
         if any(_within(place, folder) for folder in closed):
