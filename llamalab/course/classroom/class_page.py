@@ -23,7 +23,8 @@ class Stumble:
 
 
 def stumbles(marks: list[Mark]) -> list[Stumble]:
-    """What was got wrong, most students first. What nobody tried is not among it."""
+    """What was got wrong, most students first, and of as many the known mistakes first. What
+    nobody tried is not among it."""
     wrong = [mark for mark in marks if mark.verdict not in NOT_WRONG]
     count: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], Mark] = {}
@@ -31,16 +32,23 @@ def stumbles(marks: list[Mark]) -> list[Stumble]:
         key = (mark.exercise, mark.misconception or mark.verdict)
         count[key] += 1
         first.setdefault(key, mark)
-    ranked = sorted(count, key=lambda key: (-count[key], key))
+    ranked = sorted(count, key=lambda key: (-count[key], not first[key].misconception, key))
     return [
         Stumble(
             first[key].title,
-            key[1].replace("_", " "),
+            _name(first[key]),
             first[key].known or first[key].head or first[key].says,
             count[key],
         )
         for key in ranked
     ]
+
+
+def _name(mark: Mark) -> str:
+    """A mistake in a few words."""
+    if mark.misconception:
+        return mark.misconception.replace("_", " ")
+    return f"{mark.head[:1].lower()}{mark.head[1:].rstrip('.')}" if mark.head else mark.verdict
 
 
 def class_page(marks: list[Mark]) -> str:

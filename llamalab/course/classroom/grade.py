@@ -83,7 +83,7 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
         with Kernel(own, told, limits) as kernel:
             ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
             if ready.how != "ok":
-                raise OSError(f"a kernel cannot be made ready for grading: {ready.words}")
+                raise OSError(f"no kernel can be made ready for grading ({ready.how}) {ready.words}")
             kernel.settle()
             for number, step in enumerate(planned.steps):
                 if number in left_out or step.check in heard.said:
