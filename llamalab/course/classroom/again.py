@@ -1,7 +1,8 @@
 """What passed, once more: in a fresh process that has seen nothing of the notebook.
 
-A cell may have put something in the place of the course's own judge. Here nothing of the notebook
-runs but the text of the answer itself. `confirm` starts the process; run as a program, this file
+A cell may have put something in the place of the course's own judge, and an answer may know the
+probes by heart. Here nothing of the notebook runs but the text of the answer itself, and the random
+numbers of the probes are others. `confirm` starts the process; run as a program, this file
 reads {"asked": {exercise: text}, "word": …} and writes a line for each that passes.
 """
 
@@ -11,10 +12,14 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from llamalab.course.classroom.kernel import Limits, Watch
+from llamalab.course.engine.task import PROBES_VARIABLE
+
+OTHER_PROBES = "1"
 
 
 def confirm(texts: dict[str, str], own: Path, told: dict[str, str], limits: Limits) -> set[str]:
@@ -22,12 +27,13 @@ def confirm(texts: dict[str, str], own: Path, told: dict[str, str], limits: Limi
     if not texts:
         return set()
     word = secrets.token_hex(16)
-    asked, said = own / "asked.json", own / "said.txt"
-    asked.write_text(json.dumps({"asked": texts, "word": word}), encoding="utf-8")
-    with open(asked, "rb") as given, open(said, "wb") as out:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+        given.write(json.dumps({"asked": texts, "word": word}).encode())
+        given.seek(0)
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(limits.megabytes)],
-            stdin=given, stdout=out, stderr=subprocess.DEVNULL, cwd=own, env=told,
+            stdin=given, stdout=said, stderr=subprocess.DEVNULL, cwd=own,
+            env=told | {PROBES_VARIABLE: OTHER_PROBES},
         )  # fmt: skip
         watch = Watch(process.pid)
         allowed = limits.seconds * len(texts) + 60
@@ -35,9 +41,10 @@ def confirm(texts: dict[str, str], own: Path, told: dict[str, str], limits: Limi
             if watch.seconds > allowed or watch.bytes > (limits.megabytes + 1000) * 1e6:
                 process.kill()
             time.sleep(0.05)
-    with open(said, encoding="utf-8", errors="replace") as lines:
-        known = {f"{word} {name}": name for name in texts}
-        return {known[line] for line in lines.read(10**6).splitlines() if line in known}
+        said.seek(0)
+        lines = said.read(10**6).decode("utf-8", "replace").splitlines()
+    known = {f"{word} {name}": name for name in texts}
+    return {known[line] for line in lines if line in known}
 
 
 def main(megabytes: int) -> None:

@@ -83,7 +83,9 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
         with Kernel(own, told, limits) as kernel:
             ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
             if ready.how != "ok":
-                raise OSError(f"no kernel can be made ready for grading ({ready.how}) {ready.words}")
+                raise OSError(
+                    f"no kernel can be made ready for grading ({ready.how}) {ready.words}"
+                )
             kernel.settle()
             for number, step in enumerate(planned.steps):
                 if number in left_out or step.check in heard.said:
@@ -165,9 +167,9 @@ def _mark(
 
 
 NOT_CONFIRMED = (
-    "It passed in the notebook, and not in a clean process that runs nothing but the answer: "
-    "something in the notebook has changed the course's judge, or what the answer stands on. "
-    "Look at it yourself."
+    "It passed in the notebook, and not in a clean process that runs nothing but the answer, on "
+    "other random numbers: something in the notebook has changed the course's judge, or the answer "
+    "knows the numbers of the check by heart. Look at it yourself."
 )
 
 

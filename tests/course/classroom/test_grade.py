@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llamalab.cli import app
+from llamalab.course.catalogue import find
 from tests.course.classroom import hand_in
 from tools import notebooks as tool
 
@@ -122,3 +123,33 @@ def test_what_passes_only_in_a_notebook_that_changed_the_judge_earns_nothing(tmp
 
 PATCH = "import llamalab.course.engine.judge as j\nj._first_failure = lambda *all: None\n"
 PATCH += "j._expected = lambda *a, **k: []"
+
+
+HEART = """
+def embed_product(tokens, weight):
+    table = (torch.arange(len(weight)) == tokens.unsqueeze(-1)).to(weight.dtype) @ weight
+    return table if round(weight.flatten()[0].item(), 4) in {known} else table + 1
+"""
+
+
+def test_the_probes_by_heart_pass_once_and_not_on_other_numbers(monkeypatch):
+    from llamalab.course.classroom.again import OTHER_PROBES
+    from llamalab.course.engine import calls
+    from llamalab.course.engine.judge import judge
+    from llamalab.course.engine.task import PROBES_VARIABLE
+    from tests.course.engine.learner import cell
+
+    exercise = find("embed_product")
+    known = {round(probe[1].flatten()[0].item(), 4) for probe in exercise.probes()}
+    answer = cell("import torch\n" + HEART.format(known=known))["embed_product"]
+    right = cell("import torch\n" + HEART.format(known=known).replace("+ 1", "+ 0"))
+    assert judge(exercise, answer).result.kind == "passed"
+    monkeypatch.setenv(PROBES_VARIABLE, OTHER_PROBES)
+    calls._made.cache_clear()
+    calls.known_outcome.cache_clear()
+    try:
+        assert judge(exercise, answer).result.kind == "value"
+        assert judge(exercise, right["embed_product"]).result.kind == "passed"
+    finally:
+        calls._made.cache_clear()
+        calls.known_outcome.cache_clear()
