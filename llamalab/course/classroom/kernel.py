@@ -120,7 +120,7 @@ class Kernel:
             )  # fmt: skip
         self.client = self.manager.client()
         self.client.start_channels(shell=True, iopub=False, stdin=False, hb=False, control=False)
-        self.watch = Watch(self.manager.provisioner.pid)  # type: ignore[union-attr, attr-defined]
+        self.watch = Watch(self.manager.provisioner.pid)  # type: ignore[union-attr]
         self.floor = 0
         self.client.kernel_info()
         if self._reply(None, START).how != "ok":
