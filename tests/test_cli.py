@@ -49,6 +49,7 @@ def test_help_teaches_and_is_quick():
     )
     for arguments in (
         [], ["train"], ["generate"], ["chat"], ["info"], ["tune"], ["align", "ppo"], ["carbon"],
+        ["classroom", "release"], ["classroom", "grade"],
     ):  # fmt: skip
         done = run(*arguments, "--help", code=code)
         assert done.returncode == 0
@@ -57,6 +58,7 @@ def test_help_teaches_and_is_quick():
             assert "Write Llama 2 yourself" in done.stdout
             for command in (
                 "lab", "doctor", "train", "tune", "align", "generate", "chat", "info", "carbon",
+                "classroom",
             ):  # fmt: skip
                 assert command in done.stdout
 
@@ -73,6 +75,7 @@ def test_help_teaches_and_is_quick():
         ("generate", ["greedy", "--temperature 0.6 --top-p 0.9", "--seed", "my_run"]),
         ("chat", ["Ctrl+C", "/help", "--system", "oldest turns", "my_run"]),
         ("info", ["checkpoint", "run", "memory"]),
+        ("classroom", ["release", "grade", "nbgrader", "points.md"]),
         ("carbon", ["no default", "539 t", "ledger.jsonl", "--remember"]),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@
     llamalab info       says what a checkpoint or a run holds             (`cli.use`)
     llamalab carbon     says what the learner's course has taken so far   (`cli.carbon`)
     llamalab quantize   gives a model fewer bits                          (`cli.quantize`)
+    llamalab classroom  hands the course out, and grades what comes back  (`cli.classroom`)
 
 What a command does stands elsewhere; heavy imports wait inside the commands, so that --help is
 quick. Nothing here reaches the network: JupyterLab serves on this machine only, unless --ip says
@@ -28,6 +29,7 @@ from llamalab.runtime import paths
 
 from .align import align
 from .carbon import carbon
+from .classroom import classroom
 from .quantize import quantize
 from .talk import chat
 from .train import train
@@ -117,6 +119,7 @@ app.command(name="chat")(chat)
 app.command(name="info")(info)
 app.command(name="carbon")(carbon)
 app.command(name="quantize")(quantize)
+app.add_typer(classroom, name="classroom")
 
 
 def has_display(environment, platform: str) -> bool:

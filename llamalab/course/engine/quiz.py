@@ -4,7 +4,8 @@ With a kernel it is a set of radio buttons; without one, the options are lines t
 that the page can be read on its own. Both come from the same data in one output.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from llamalab.course.engine.card import in_notebook, say
 from llamalab.course.figures.html import Html, tag, text
@@ -23,16 +24,32 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """One question; exactly one option is right."""
+    """One question; exactly one option is right. variant: whose order the options have; 0 is
+    the course's own."""
 
     name: str
     text: str
     options: tuple[Option, ...]
+    variant: int = 0
 
     def __post_init__(self) -> None:
         right = sum(option.right for option in self.options)
         if right != 1:
             raise ValueError(f"question {self.name!r} has {right} right options, not 1")
+
+    def shuffled(self, variant: int) -> "Question":
+        """The same question in another order, the same one for the same number. In two numbers
+        that follow each other the right option has two places."""
+        if variant == 0:
+            return self
+        wrong = sorted(
+            (option for option in self.options if not option.right),
+            key=lambda option: sha256(f"{variant} {option.text}".encode()).digest(),
+        )
+        right = next(option for option in self.options if option.right)
+        first = sha256(self.name.encode()).digest()[0]
+        wrong.insert((first + variant) % len(self.options), right)
+        return replace(self, options=tuple(wrong), variant=variant)
 
     def answer(self, number: int) -> str:
         """What choosing option `number`, counted from 1, tells you."""
@@ -43,14 +60,18 @@ class Question:
 
     def ask(self) -> Live:
         """Show it."""
-        live = Live(self._html(), self._text(), self._widget)
         if not in_notebook():
             say(self._text())
-        return live
+        return self.shown()
+
+    def shown(self) -> Live:
+        """What a notebook shows, with a kernel or without."""
+        return Live(self._html(), self._text(), self._widget)
 
     def _text(self) -> str:
         lines = [f"  {i}. {option.text}" for i, option in enumerate(self.options, 1)]
-        foot = f"(quiz.{self.name}.answer(1) tells you about the first.)"
+        order = f".shuffled({self.variant})" if self.variant else ""
+        foot = f"(quiz.{self.name}{order}.answer(1) tells you about the first.)"
         return "\n".join([self.text, *lines, foot])
 
     def _html(self) -> Html:

@@ -5,6 +5,7 @@ hints. How an answer is judged stands in judge.py, what is said about it in word
 """
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,9 +50,12 @@ class WrongAnswers:
         return tuple(self._all)
 
 
+PROBES_VARIABLE = "LLAMALAB_PROBES"  # a whole number; a grader asks for other probes with it
+
+
 def seeded(seed: int) -> torch.Generator:
-    """A generator for probes: the same numbers every time."""
-    return torch.Generator().manual_seed(seed)
+    """A generator for probes: the same numbers every time; others where LLAMALAB_PROBES says so."""
+    return torch.Generator().manual_seed(seed + 100_000 * int(os.environ.get(PROBES_VARIABLE, 0)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,65 @@
+"""nbgrader's grading behind the classroom's wall: the preprocessor that nbgrader_config.py names.
+
+A kernel that it starts has no network and starts no program; of the course's folder it sees the
+notebook's own folder alone; its my_llama is a new one, and its memory is held where the system can.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.utils import run_sync
+from nbgrader.preprocessors import Execute
+from traitlets import Integer
+
+from llamalab.course.classroom.kernel import environment
+
+CONFIG = "nbgrader_config.py"
+OUTPUTS = {"stream", "display_data", "execute_result", "error"}
+MOST = 200_000  # characters that one cell may put out
+PREPARE = "__import__('llamalab.course.classroom.inside', fromlist=['x']).prepare({})"
+
+
+class WalledExecute(Execute):
+    """Executes a student's notebook."""
+
+    megabytes = Integer(2000, help="How far a kernel may grow beyond its beginning.").tag(
+        config=True
+    )
+
+    def preprocess(self, nb: Any, resources: Any, *args: Any, **kwargs: Any) -> Any:
+        with tempfile.TemporaryDirectory(prefix="llamalab-", ignore_cleanup_errors=True) as place:
+            self.my_llama, self.sizes = Path(place).resolve(), dict[int, int]()
+            return super().preprocess(nb, resources, *args, **kwargs)
+
+    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+        here = Path(self.resources.get("metadata", {}).get("path") or ".").resolve()
+        above = here.parents[2:3]  # the notebook lies in COURSE/autograded/STUDENT/ASSIGNMENT
+        told = environment(here, self.my_llama, [c for c in above if (c / CONFIG).is_file()])
+        told |= {name: str(self.my_llama) for name in ("TMPDIR", "TEMP", "TMP", "IPYTHONDIR")}
+        told["MPLCONFIGDIR"] = str(self.my_llama)
+        self.km.connection_file = str(self.my_llama / "kernel.json")
+        await super().async_start_new_kernel(**(kwargs | {"env": told}))
+
+    start_new_kernel = run_sync(async_start_new_kernel)
+
+    async def async_start_new_kernel_client(self) -> Any:
+        client = await super().async_start_new_kernel_client()
+        code = PREPARE.format(self.megabytes)
+        asked = client.execute(code, silent=True, store_history=False)
+        for _ in range(10):  # wait, so that loading the course is not the first cell's time
+            reply = await client.get_shell_msg(timeout=300)
+            if reply["parent_header"].get("msg_id") == asked:
+                break
+        return client
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
+        """Take a message of the kernel's; of what a cell puts out, no more than MOST."""
+        if msg["msg_type"] in OUTPUTS:
+            size = self.sizes.get(cell_index, 0) + len(str(msg["content"]))
+            self.sizes[cell_index] = size
+            if size > MOST:
+                return None
+        return super().process_message(msg, cell, cell_index)
