@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from llamalab import cli
 from llamalab.accounting import memory
 from llamalab.course import doctor
+from llamalab.course.doctor import software
 from llamalab.runtime import device, paths
 
 ROOT = Path(__file__).parents[1]
@@ -218,8 +219,10 @@ def test_an_old_torch_is_a_warning(monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    have = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda n: None if n == "sentencepiece" else have(n))
+    have = software.version_of
+    monkeypatch.setattr(
+        software, "version_of", lambda name: None if name == "sentencepiece" else have(name)
+    )
     report = doctor.examine()
     missing = next(finding for finding in report if finding.name == "missing")
     assert missing.value == "sentencepiece" and not report.ok
