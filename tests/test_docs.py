@@ -45,7 +45,7 @@ def broken(page: Path, text: str) -> list[str]:
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
-    assert len(LINK.findall(text)) > 10
+    assert LINK.findall(text)
     assert broken(page, text) == []
 
 
