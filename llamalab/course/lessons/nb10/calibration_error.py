@@ -384,8 +384,8 @@ def weighs_by_the_right_ones(chosen, rejected, bins):
 @wrong("You took a bin's median of how sure. It is the mean that is compared with a share.")
 def median_of_how_sure(chosen, rejected, bins):
     sure, right = _sure_and_right(chosen, rejected)
-    off = lambda s, r: (s.median() - r.mean()).abs()  # noqa: E731
-    return _walk(sure, right, bins, _place(sure, bins), off)
+    place = _place(sure, bins)
+    return _walk(sure, right, bins, place, lambda s, r: (s.median() - r.mean()).abs())
 
 
 @wrong(

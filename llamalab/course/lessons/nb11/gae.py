@@ -421,8 +421,8 @@ def carried_whole(rewards, values, gamma, lam, mask):
     "counts; what happens here counts in full."
 )
 def lam_on_the_whole_surprise(rewards, values, gamma, lam, mask):
-    step = lambda r, v, n: lam * (r + gamma * n - v)  # noqa: E731
-    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+    found = _gae(rewards, values, gamma, lam, mask, step=lambda r, v, n: lam * (r + gamma * n - v))
+    return _both(found, values, mask)
 
 
 @wrong(
@@ -430,8 +430,10 @@ def lam_on_the_whole_surprise(rewards, values, gamma, lam, mask):
     "recursion it has cancelled out: A_t = d_t + gamma lam A_{t+1}."
 )
 def one_less_lam(rewards, values, gamma, lam, mask):
-    step = lambda r, v, n: (1 - lam) * (r + gamma * n - v)  # noqa: E731
-    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+    found = _gae(
+        rewards, values, gamma, lam, mask, step=lambda r, v, n: (1 - lam) * (r + gamma * n - v)
+    )
+    return _both(found, values, mask)
 
 
 @wrong(
@@ -439,8 +441,8 @@ def one_less_lam(rewards, values, gamma, lam, mask):
     "and is discounted: gamma V_{t+1} - V_t."
 )
 def gamma_on_both_values(rewards, values, gamma, lam, mask):
-    step = lambda r, v, n: r + gamma * (n - v)  # noqa: E731
-    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+    found = _gae(rewards, values, gamma, lam, mask, step=lambda r, v, n: r + gamma * (n - v))
+    return _both(found, values, mask)
 
 
 @wrong(
@@ -448,8 +450,8 @@ def gamma_on_both_values(rewards, values, gamma, lam, mask):
     "value, is multiplied by gamma."
 )
 def reward_discounted(rewards, values, gamma, lam, mask):
-    step = lambda r, v, n: gamma * (r + n) - v  # noqa: E731
-    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+    found = _gae(rewards, values, gamma, lam, mask, step=lambda r, v, n: gamma * (r + n) - v)
+    return _both(found, values, mask)
 
 
 @wrong(
@@ -457,8 +459,8 @@ def reward_discounted(rewards, values, gamma, lam, mask):
     "surprise."
 )
 def surprise_turned_round(rewards, values, gamma, lam, mask):
-    step = lambda r, v, n: v - r - gamma * n  # noqa: E731
-    return _both(_gae(rewards, values, gamma, lam, mask, step=step), values, mask)
+    found = _gae(rewards, values, gamma, lam, mask, step=lambda r, v, n: v - r - gamma * n)
+    return _both(found, values, mask)
 
 
 @wrong(
