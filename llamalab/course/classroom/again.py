@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from llamalab.course.classroom.kernel import Limits, Watch
+from llamalab.course.classroom.kernel import LOOK, Limits, Watch
 from llamalab.course.engine.task import PROBES_VARIABLE
 
 OTHER_PROBES = "1"
@@ -40,7 +40,7 @@ def confirm(texts: dict[str, str], own: Path, told: dict[str, str], limits: Limi
         while process.poll() is None:
             if watch.seconds > allowed or watch.bytes > (limits.megabytes + 1000) * 1e6:
                 process.kill()
-            time.sleep(0.05)
+            time.sleep(LOOK)
         said.seek(0)
         lines = said.read(10**6).decode("utf-8", "replace").splitlines()
     known = {f"{word} {name}": name for name in texts}

@@ -30,6 +30,7 @@ KEPT = (
     "OMP_WAIT_POLICY", DATA_VARIABLE,
 )  # fmt: skip
 START = 120.0  # seconds of the clock that a kernel may take to begin
+LOOK = 0.2  # how often time and memory are looked at
 GRACE = 30.0  # and how long an interrupted cell may take to end
 
 
@@ -157,7 +158,7 @@ class Kernel:
         interrupted = 0.0
         while True:
             try:
-                message = self.client.get_shell_msg(timeout=0.1)
+                message = self.client.get_shell_msg(timeout=LOOK)
             except Empty:
                 message = None
             if message is not None and asked in (None, message["parent_header"].get("msg_id")):
