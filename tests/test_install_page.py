@@ -63,8 +63,3 @@ def test_the_doctors_lines_that_it_names_are_the_doctors():
     folder = ROOT / "llamalab" / "course" / "doctor"
     said = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
     assert named and all(f'Finding("{name}"' in said for name in named)
-
-
-def test_it_names_no_registry():
-    hosts = re.compile(r"pypi\.org|download\.pytorch\.org|pythonhosted|--(extra-)?index-url")
-    assert not hosts.search(PAGE)

@@ -99,7 +99,9 @@ def test_readmes_links_lead_somewhere():
 def test_no_registry_is_named():
     """Where packages come from is the reader's own setting."""
     hosts = re.compile(r"pypi\.org|download\.pytorch\.org|files\.pythonhosted|--(extra-)?index-url")
-    for name in ("README.md", "CONTRIBUTING.md", "constraints.txt", "pyproject.toml", "postBuild"):
+    said = ["README.md", "CONTRIBUTING.md", "constraints.txt", "pyproject.toml", "postBuild",
+            "environment.yml", ".devcontainer/devcontainer.json", "docs/install.md"]  # fmt: skip
+    for name in said:
         assert not hosts.search((ROOT / name).read_text(encoding="utf-8")), name
     assert not hosts.search(WORKFLOW)
 
