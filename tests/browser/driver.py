@@ -197,7 +197,8 @@ class Notebook:
             f"""() => {NOTEBOOK}.content.widgets.flatMap((cell, i) =>
               [...cell.node.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')]
               .filter(one => one instanceof HTMLElement && one.checkVisibility() &&
-                [...one.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
+                [...one.childNodes].some(n =>
+                  n.nodeType === 3 && /[\\p{{L}}\\p{{N}}]/u.test(n.textContent)))
               .map(one => {{
                 const clear = 'rgba(0, 0, 0, 0)';
                 let under = one, opacity = 1;
