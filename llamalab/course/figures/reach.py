@@ -34,11 +34,7 @@ MEND = """
     for (const radios of box.querySelectorAll('.widget-radio-box')) {
       give(radios, 'role', 'radiogroup');
       give(radios, 'aria-label', box.querySelector('.ASKS .widget-html-content')?.textContent);
-      for (const one of radios.querySelectorAll('input')) {
-        give(one, 'name', group);
-        Object.assign(one.parentElement.style,
-          {whiteSpace: 'normal', height: 'auto', lineHeight: 1.4, maxWidth: '46em'});
-      }
+      for (const one of radios.querySelectorAll('input')) give(one, 'name', group);
     }
     for (const bar of box.querySelectorAll('.progress')) {
       const name = bar.parentElement.querySelector('.widget-label')?.textContent;
