@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for all; each test has a page of its own.
+"""One JupyterLab and one Chromium for all; a notebook has a page of its own.
 
 Both are asked for by a variable, since all notebooks together take many minutes. What is missing is
 said in the reason for skipping. Pictures and a line a notebook are kept where LLAMALAB_BROWSER_OUT
