@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for all; each test has a page of its own.
+"""One JupyterLab and one Chromium for all; a notebook has a page of its own.
 
 Both are asked for by a variable, since all notebooks together take many minutes. What is missing is
 said in the reason for skipping. Pictures and a line a notebook are kept where LLAMALAB_BROWSER_OUT
@@ -83,8 +83,24 @@ def browser(asked_for):
         browser.close()
 
 
-@pytest.fixture
-def page(browser):
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
-    yield page
-    page.close()
+@pytest.fixture(scope="module")
+def opened(browser, address):
+    """Opens a notebook by its file's name, in a page of its own; the last one is closed by then."""
+    from tests.browser.driver import Notebook
+
+    books = []
+
+    def close():
+        for book in books:
+            book.close()
+            book.page.close()
+        books.clear()
+
+    def open_(name: str) -> Notebook:
+        close()
+        page = browser.new_page(viewport={"width": 1300, "height": 900})
+        books.append(Notebook(page, address, name))
+        return books[-1]
+
+    yield open_
+    close()

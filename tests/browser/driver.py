@@ -23,7 +23,7 @@ from llamalab.course.figures.palette import contrast
 if TYPE_CHECKING:  # without playwright the tests are still collected, and skipped
     from playwright.sync_api import ElementHandle, Page
 
-RUN = 600_000  # milliseconds that a notebook may take: other work may run beside it
+RUN = 1_800_000  # milliseconds that a notebook may take: other work may run beside it
 SOON = 60.0  # seconds in which a control must have been answered
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 
@@ -64,6 +64,10 @@ class Notebook:
             '.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=RUN
         )
         return time.monotonic() - began
+
+    def close(self) -> None:
+        """End the kernel: the server keeps it, and its memory, when the page goes."""
+        self.page.evaluate(f"() => {NOTEBOOK}.sessionContext.shutdown()")
 
     def run_cell(self, place: int, source: str | None = None) -> None:
         """One cell, perhaps with another text."""
@@ -197,7 +201,8 @@ class Notebook:
             f"""() => {NOTEBOOK}.content.widgets.flatMap((cell, i) =>
               [...cell.node.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')]
               .filter(one => one instanceof HTMLElement && one.checkVisibility() &&
-                [...one.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
+                [...one.childNodes].some(n =>
+                  n.nodeType === 3 && /[\\p{{L}}\\p{{N}}]/u.test(n.textContent)))
               .map(one => {{
                 const clear = 'rgba(0, 0, 0, 0)';
                 let under = one, opacity = 1;

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 SLIDERS, LISTS, TOGGLES = ".noUi-handle", "select", "input[type=checkbox]"
 RADIOS, BUTTONS, LINES = "input[type=radio]", "button", "input[type=text]"
+# Whether the words of an option end before their output does.
+WHOLE = """radio => {
+  const words = document.createRange();
+  words.selectNodeContents(radio.parentElement);
+  const page = radio.closest('.jp-OutputArea-output').getBoundingClientRect();
+  return words.getBoundingClientRect().right <= page.right;
+}"""
 
 
 def names(book: Notebook, place: int) -> list[str]:
@@ -150,6 +157,9 @@ def ask(book: Notebook, place: int, question) -> list[str]:
     radios = book.controls(place, RADIOS)
     if len(radios) != len(question.options):
         return [f"cell {place}: {len(radios)} options in the page, {len(question.options)} written"]
+    for number, radio in enumerate(radios, 1):
+        if not radio.evaluate(WHOLE):
+            wrong.append(f"cell {place}: option {number} is cut off at the edge")
     ways = ["Space", *["ArrowDown"] * (len(radios) - 1), "click"]
     for way, number in zip(ways, [*range(1, len(radios) + 1), 1]):
         radio = radios[number - 1]

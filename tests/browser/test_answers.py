@@ -5,19 +5,16 @@ import pytest
 from llamalab.course.catalogue import find
 from llamalab.course.engine.source import source_of
 from llamalab.course.lessons.nb02 import rms_norm as bank
-from tests.browser.driver import Notebook
 
 NAME = "02_embeddings_and_rmsnorm.ipynb"
 EXERCISE = find("rms_norm")
 
 
 @pytest.fixture(scope="module")
-def book(browser, address):
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
-    book = Notebook(page, address, NAME)
+def book(opened):
+    book = opened(NAME)
     book.run_cell(book.place(lambda cell: "from llamalab.course import ex, quiz" in cell["source"]))
-    yield book
-    page.close()
+    return book
 
 
 def answer(book, source=None):

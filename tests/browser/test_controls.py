@@ -7,7 +7,6 @@ import pytest
 from llamalab.course.catalogue import questions
 from tests.browser import play
 from tests.browser.chats import talk
-from tests.browser.driver import Notebook
 
 EXPLORER = """
 from llamalab.course import quiz
@@ -38,20 +37,18 @@ chat_box({"one": model, "other": model}, tokenizer)
 
 
 @pytest.fixture(scope="module")
-def book(browser, address, course):
+def book(opened, course):
     sources = [EXPLORER, "quiz.rope_why_not_v.ask()", COMPARE, CHAT]
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     cells.append(nbformat.v4.new_markdown_cell("# A cell for the cursor to go to"))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(made, course / "notebooks" / "controls.ipynb")
-    page = browser.new_page(viewport={"width": 1300, "height": 900})
-    book = Notebook(page, address, "controls.ipynb")
+    book = opened("controls.ipynb")
     book.run_all()
     assert book.errors() == []
     assert book.until(lambda: len(book.cells_with_widgets()) == 4)
-    yield book
-    page.close()
+    return book
 
 
 def test_each_has_a_name_and_is_reached_by_tab(book):
@@ -84,7 +81,9 @@ def test_a_question_is_asked_and_every_option_answers(book):
     question = next(q for q in questions()["03"] if q.name == "rope_why_not_v")
     group = book.cell(1).query_selector(".widget-radio-box")
     assert book.spoken(group) == ("radiogroup", question.text)
+    book.page.set_viewport_size({"width": 800, "height": 900})  # its longest option is longer
     assert play.ask(book, 1, question) == []
+    book.page.set_viewport_size({"width": 1300, "height": 900})
     assert book.active() == 1
 
 

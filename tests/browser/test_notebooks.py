@@ -12,7 +12,6 @@ import pytest
 from llamalab.course.catalogue import questions
 from tests.browser import play
 from tests.browser.chats import talk
-from tests.browser.driver import Notebook
 from tools.notebooks import find
 
 PATHS = find((os.environ.get("LLAMALAB_BROWSER_ONLY") or "").split() or None)
@@ -20,8 +19,8 @@ FAINT = 3.0  # a contrast below which words cannot be read: JupyterLab's own the
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_notebook_in_a_browser(path, page, address, out):
-    book = Notebook(page, address, path.name)
+def test_a_notebook_in_a_browser(path, opened, out):
+    book = opened(path.name)
     found = {"notebook": path.stem, "seconds": round(book.run_all(), 1)}
     wrong = book.errors()
     cells = book.cells()
@@ -60,13 +59,13 @@ def test_a_notebook_in_a_browser(path, page, address, out):
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_it_can_be_read_before_it_is_run(path, page, address):
+def test_it_can_be_read_before_it_is_run(path, opened):
     """The stored outputs, in a notebook that is not trusted yet: words in both themes, pictures."""
-    book = Notebook(page, address, path.name)
+    book = opened(path.name)
     for theme in ("light", "dark"):
         book.theme(theme)
         assert book.faint(FAINT) == []
-    broken = page.eval_on_selector_all(
+    broken = book.page.eval_on_selector_all(
         ".jp-OutputArea-output img",
         "all => all.filter(p => !(p.complete && p.naturalWidth)).length",
     )

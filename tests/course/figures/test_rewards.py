@@ -13,6 +13,7 @@ from llamalab.course.lessons.nb10.comparing import (
     Card,
     agreement,
     by_chance,
+    card_html,
     compare_box,
     deal,
 )
@@ -139,3 +140,8 @@ def test_what_is_written_in_an_answer_is_text():
 
 def test_margins_are_the_papers():
     assert MARGINS["small"] == (0.0, 1 / 3, 2 / 3, 1.0)
+
+
+def test_an_answer_without_a_word_says_so():
+    assert "without a word" in card_html(Card("A story?", "Once.", "", (0.0, 1.0), 0))
+    assert "without a word" not in card_html(Card("A story?", "Once.", "Twice.", (0.0, 1.0), 0))

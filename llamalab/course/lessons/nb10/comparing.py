@@ -18,6 +18,7 @@ from llamalab.course.figures.live import Live
 from llamalab.course.figures.reach import reach, spoken
 
 SIDES = ("left", "right")
+SILENT = tag("i", "(it ended without a word)")  # a model may, and that is an answer
 
 
 class Card(NamedTuple):
@@ -137,7 +138,12 @@ def card_html(card: Card) -> Html:
     """A prompt, and two answers beside each other."""
     style = f"flex:1 1 14em;border-left:3px solid {palette.POLICY};padding:0 .7em;margin:.35em .3em"
     sides = (
-        tag("div", tag("b", name), tag("div", words, style="white-space:pre-wrap"), style=style)
+        tag(
+            "div",
+            tag("b", name),
+            tag("div", words or SILENT, style="white-space:pre-wrap"),
+            style=style,
+        )  # fmt: skip
         for name, words in (("left", card.left), ("right", card.right))
     )
     sheet = f"background:{palette.PAPER};color:{palette.INK};border-radius:6px;max-width:46em"
