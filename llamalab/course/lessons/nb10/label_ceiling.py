@@ -49,6 +49,22 @@ def how_often_they_are_wrong(gap):
     return torch.sigmoid(-gap.abs()).mean()
 
 
+NOISE_AGAIN = (
+    "The annotators' 0.12 stands in your answer. The gap comes in divided by it already: P is "
+    "sigma(gap), as it is."
+)
+
+
+@wrong(NOISE_AGAIN)
+def divides_by_the_noise_again(gap):
+    return torch.sigmoid(gap.abs() / 0.12).mean()
+
+
+@wrong(NOISE_AGAIN)
+def times_the_noise(gap):
+    return torch.sigmoid(gap.abs() * 0.12).mean()
+
+
 ALWAYS_RIGHT = (
     "1 for everybody: the truth is known, so the truth is met. But it is the LABELS that accuracy "
     "is counted on, and those go against the truth now and then."

@@ -246,6 +246,26 @@ def zeros_over_zero(x, w, threshold):
     return _product(kept, w, a, b) + rest @ w.T
 
 
+@wrong(
+    "A row of x of which nothing is left was divided by zero, and nan has come out. W's scale is "
+    "guarded; that of x may not be 0 either."
+)
+def zeros_over_zero_in_x(x, w, threshold):
+    kept, rest = _split(x, threshold)
+    a, b = kept.abs().amax(1, keepdim=True) / 127, w.abs().amax(1, keepdim=True) / 127
+    return _product(kept, w, a, torch.where(b > 0, b, 1.0)) + rest @ w.T
+
+
+@wrong(
+    "A row of zeros in W was divided by zero, and nan has come out. The scale of x is guarded; "
+    "W's may not be 0 either."
+)
+def zeros_over_zero_in_w(x, w, threshold):
+    kept, rest = _split(x, threshold)
+    a, b = kept.abs().amax(1, keepdim=True) / 127, w.abs().amax(1, keepdim=True) / 127
+    return _product(kept, w, torch.where(a > 0, a, 1.0), b) + rest @ w.T
+
+
 WRAPS16 = (
     "Your sums are kept in 16 bits and wrap around at 32767: three products of 127 times 127 are "
     "more than that. Sums of many need 32."

@@ -760,6 +760,34 @@ def keeps_the_scale_above_1e_6(x):
     return d.half(), q.to(torch.int8)
 
 
+GUARDED_D = (
+    "Your guard ends up in the result: a block of zeros comes back with a d that is not 0, and a "
+    "block of small numbers with another scale than its own. Guard what you divide by, not d."
+)
+
+
+def _guarded_d(x, least):
+    d = (x.abs().amax(1) / 127).clamp(min=least)
+    y = x * (1 / d)[:, None]
+    q = y.sign() * (y.abs().floor() + (y.abs() - y.abs().floor() >= 0.5))
+    return d.half(), q.to(torch.int8)
+
+
+@wrong(GUARDED_D)
+def d_is_1e_5_at_least(x):
+    return _guarded_d(x, 1e-5)
+
+
+@wrong(GUARDED_D)
+def d_is_1e_4_at_least(x):
+    return _guarded_d(x, 1e-4)
+
+
+@wrong(GUARDED_D)
+def d_is_1e_3_at_least(x):
+    return _guarded_d(x, 1e-3)
+
+
 EXERCISE = Exercise(
     name="q8_block",
     title="A block of Q8_0",
