@@ -61,10 +61,15 @@ def gradebook(tmp_path_factory):
     source.mkdir(parents=True)
     for path in PATHS:
         tool.write(tool.read(path), source / path.name)
-    patch = pytest.MonkeyPatch()
-    patch.setenv("LLAMALAB_MY_LLAMA", str(course / "my_llama"))
     programs = str(Path(sys.executable).parent)  # nbgrader calls alembic by name
-    patch.setenv("PATH", programs, prepend=os.pathsep)
+    with pytest.MonkeyPatch.context() as patch:  # put back if nbgrader fails, too
+        patch.setenv("LLAMALAB_MY_LLAMA", str(course / "my_llama"))
+        patch.setenv("PATH", programs, prepend=os.pathsep)
+        yield from graded(course)
+
+
+def graded(course):
+    """Full and reached points by nbgrader's own book, of what these students handed in."""
 
     def nbgrader(*words):
         done = subprocess.run(
@@ -90,7 +95,6 @@ def gradebook(tmp_path_factory):
             for student, path in WORK
         }
         yield highest, scores
-    patch.undo()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
