@@ -655,3 +655,15 @@ def test_quantize_says_in_a_sentence_what_is_wrong(options, words, tmp_path, mon
     Path("short.txt").write_text("Mia had a kite.\n", encoding="utf-8")
     done = CliRunner().invoke(cli.app, ["quantize", "tales", *options])
     assert done.exit_code == 2 and words in done.output, done.output
+
+
+def test_what_a_console_cannot_hold_ends_no_command(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "llamalab", "generate", "--prompt", "Ж", "--max-new-tokens", "3"],
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"}, capture_output=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0 and b"\\u0416" in done.stdout, done.stderr

@@ -45,6 +45,15 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def _any_command() -> None:
+    """Text that a console or a file cannot hold (cp1252 has no ▁) is written as \\u…, and no
+    command ends because of it."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @app.command()
 def lab(
     port: Annotated[

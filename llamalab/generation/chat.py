@@ -81,7 +81,7 @@ class Chat:
         """The ids of system text, turns and message; the oldest turns go until `reserve` fits."""
         system = [{"role": "system", "content": self.system}] if self.system is not None else []
         turns = len(self.history) // 2
-        for first in range(self.left_out, turns + 1):
+        for first in range(min(self.left_out, turns), turns + 1):
             shown: list[Message] = [*system, *self.history[2 * first :], message]
             ids, _ = encode_dialog(self.tokenizer, shown)
             if len(ids) + reserve <= self.model.config.max_seq_len:

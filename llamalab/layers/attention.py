@@ -47,7 +47,8 @@ def attention_slowly(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same step by step: the output (B, T, H, D) and the weights (B, H, T, S), whose last
-    axis sums to 1. Scores and softmax are computed in float32 (float64 for float64)."""
+    axis sums to 1. The softmax runs in float32 (float64 for float64), on scores in their own
+    dtype."""
     _check(q, k, v, mask)
     T, H, D = q.shape[1:]
     S, n_kv = k.shape[1:3]

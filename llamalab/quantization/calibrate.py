@@ -32,7 +32,7 @@ class Listening(Blocks):
         return self.matrix[rows]
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
-        self.heard.append(x.flatten(0, -2))  # (n, in)
+        self.heard.append(x.reshape(-1, x.shape[-1]))  # (n, in)
         return F.linear(x, self.matrix)
 
 

@@ -38,9 +38,9 @@ class Int8(Blocks):
     def product(self, x: torch.Tensor) -> torch.Tensor:
         if x.requires_grad and torch.is_grad_enabled():
             return super().product(x)  # whole numbers have no gradient
-        rows = x.flatten(0, -2).float()  # (n, in)
+        rows = x.reshape(-1, x.shape[-1]).float()  # (n, in)
         out = int8_linear(rows, self.codes, self.scales, self.threshold)
-        return out.view(*x.shape[:-1], -1).to(x.dtype)
+        return out.view(*x.shape[:-1], self.shape[0]).to(x.dtype)
 
 
 def quantize_int8(weight: torch.Tensor, *, threshold: float = THRESHOLD) -> Int8:

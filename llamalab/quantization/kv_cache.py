@@ -9,7 +9,7 @@ one, so it is rounded once. One layer's keys and values are unpacked at a time.
 import torch
 
 from llamalab.config import LlamaConfig
-from llamalab.layers import KVCache
+from llamalab.layers import KVCache, take_rows
 
 
 class Int8KVCache(KVCache):
@@ -38,6 +38,12 @@ class Int8KVCache(KVCache):
     def nbytes(self) -> int:
         kept = (self.keys, self.values, self.key_scales, self.value_scales)
         return sum(x.nbytes for x in kept)
+
+    def keep(self, rows: list[int]) -> None:
+        """As KVCache's; the scales go along with their numbers."""
+        super().keep(rows)
+        self.key_scales = take_rows(self.key_scales, 1, rows)
+        self.value_scales = take_rows(self.value_scales, 1, rows)
 
     def update(
         self, layer: int, k: torch.Tensor, v: torch.Tensor

@@ -13,6 +13,7 @@ Source: QLoRA (Dettmers and others 2023); bitsandbytes' functional.py.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import torch
@@ -44,7 +45,7 @@ class NF4(Blocks):
 
     def _flat(self, start: int, stop: int) -> torch.Tensor:
         data = self.data[start // 2 : (stop + 1) // 2].int()
-        levels = nf4_levels().to(data.device)[torch.stack((data >> 4, data & 15), 1).flatten()]
+        levels = _levels().to(data.device)[torch.stack((data >> 4, data & 15), 1).flatten()]
         levels = levels[start % 2 :][: stop - start]
         first, last = start // self.block, -(-stop // self.block)
         spread = self._scale(first, last).repeat_interleave(self.block)
@@ -59,6 +60,11 @@ class NF4(Blocks):
 
 def nf4_levels() -> torch.Tensor:
     """The 16 levels, float32, rising from -1 to 1."""
+    return _levels().clone()
+
+
+@cache
+def _levels() -> torch.Tensor:
     normal = NormalDist()
 
     def quantiles(parts: int) -> list[float]:

@@ -54,10 +54,8 @@ class PackedWeight:
     def __getitem__(self, place) -> torch.Tensor:
         return self.unpacked()[place]
 
-    def __mul__(self, other):
-        return self.unpacked() * other
-
-    __rmul__ = __mul__
+    def __len__(self) -> int:
+        return self.shape[0]
 
     def __matmul__(self, other):
         return torch.matmul(self.unpacked(), other)
@@ -70,6 +68,17 @@ class PackedWeight:
             if weight.across if function in TIMES else function is F.linear and not weight.across:
                 return weight.blocks.product(x)
         return function(*_plain(args), **{name: _plain(x) for name, x in kwargs.items()})
+
+
+def _unpacked_first(name: str):
+    def operator(self, *others):
+        return getattr(self.unpacked(), name)(*others)
+
+    return operator
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "neg"):
+    setattr(PackedWeight, f"__{_name}__", _unpacked_first(f"__{_name}__"))
 
 
 def _plain(x: Any) -> Any:

@@ -17,6 +17,18 @@ from safetensors import SafetensorError
 NAME = re.compile(r"step-([0-9]{8,})(\.old)?")
 
 
+def refuse_if_there(out: Path) -> None:
+    """FileExistsError if there is a run, somebody's model, or a file, in the place of a new run."""
+    if (out / "run.json").exists():
+        raise FileExistsError(f"{out} holds a run already: --resume it, or name another folder")
+    if any((out / name).exists() for name in ("config.json", "params.json")):
+        raise FileExistsError(
+            f"{out} holds a model already, which a run would write over: name another folder"
+        )
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"{out} is a file, and a run needs a folder: name another one")
+
+
 def latest(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run's folder of checkpoints; None if there is none."""
     found = all_whole(folder)

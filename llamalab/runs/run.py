@@ -22,6 +22,7 @@ from llamalab.config import LlamaConfig
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
 from llamalab.runs.log import log_step, shorten
+from llamalab.runs.places import refuse_if_there
 from llamalab.runs.plan import Plan, read_plan
 from llamalab.runs.text import batches_of, lay_out
 from llamalab.runtime import distributed
@@ -158,12 +159,10 @@ def begin(
 
 
 def check(out: Path, config: LlamaConfig, plan: Plan) -> None:
-    """What can be refused before any text is read: FileExistsError if there is a run already,
-    ValueError for sizes that do not go together, MemoryError for a model that is too large."""
-    if (out / "run.json").exists():
-        raise FileExistsError(f"{out} holds a run already: --resume it, or name another folder")
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file, and a run needs a folder: name another one")
+    """What can be refused before any text is read: FileExistsError if there is a run, or a model,
+    already; ValueError for sizes that do not go together, MemoryError for a model that is too
+    large."""
+    refuse_if_there(out)
     if plan.seq_len > config.max_seq_len:
         raise ValueError(
             f"seq_len={plan.seq_len} is past the model's context, max_seq_len={config.max_seq_len}"

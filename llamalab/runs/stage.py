@@ -26,6 +26,7 @@ from llamalab import formats
 from llamalab.model import Llama
 from llamalab.runs import checkpoint
 from llamalab.runs.log import log_step, shorten
+from llamalab.runs.places import refuse_if_there
 from llamalab.runtime.files import atomic_write
 from llamalab.runtime.json_files import Fields, read_json, write_json
 from llamalab.tokenizer import BPETokenizer
@@ -108,14 +109,6 @@ class Stage:
     def finish(self) -> None:
         """Write the finished model."""
         formats.save(self.model, self.out, tokenizer=self.tokenizer)
-
-
-def refuse_if_there(out: Path) -> None:
-    """FileExistsError if there is a run, or a file, in the place of a new one."""
-    if (out / "run.json").exists():
-        raise FileExistsError(f"{out} holds a run already: --resume it, or name another folder")
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f"{out} is a file, and a run needs a folder: name another one")
 
 
 def lay_out(

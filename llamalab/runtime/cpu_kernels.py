@@ -69,9 +69,10 @@ def attention_by_blocks(
 
 
 def attention(
-    q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ) -> torch.Tensor:
     """F.scaled_dot_product_attention: by blocks where that can be, else torch's own."""
+    q, k, v = query, key, value
     on = q.device.type == "cpu" and torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if on else q.dtype
     if (
@@ -90,8 +91,9 @@ def attention(
     )
 
 
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None):
+def linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None):
     """F.linear: by oneDNN for float32 matrices on a CPU, else torch's own."""
+    x = input
     if (
         bias is None
         and x.device.type == weight.device.type == "cpu"

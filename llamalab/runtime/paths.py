@@ -18,7 +18,7 @@ FIRST_NOTEBOOK = Path("notebooks", "00_start_here.ipynb")
 def data_folder() -> Path:
     """The folder `data/`. FileNotFoundError says where it was looked for."""
     if os.environ.get(DATA_VARIABLE):
-        return Path(os.environ[DATA_VARIABLE]).expanduser().absolute()
+        return Path(os.path.expanduser(os.environ[DATA_VARIABLE])).absolute()
     here = Path.cwd()
     places = [p / "data" for p in (Path(__file__).resolve().parents[2], here, *here.parents)]
     for place in places:
@@ -42,7 +42,7 @@ def checkpoints() -> dict[str, Path]:
 def answers_folder() -> Path:
     """Where the learner's answers are kept. It need not exist yet."""
     if os.environ.get(ANSWERS_VARIABLE):
-        return Path(os.environ[ANSWERS_VARIABLE]).expanduser().absolute()
+        return Path(os.path.expanduser(os.environ[ANSWERS_VARIABLE])).absolute()
     here = Path.cwd()
     for place in (here, *here.parents):
         if (place / "my_llama").is_dir():

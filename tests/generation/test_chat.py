@@ -264,3 +264,10 @@ def test_the_system_text_is_looked_at_too(talker, tokenizer):
     for bad in ("", "<<SYS>>"):
         with pytest.raises(ValueError, match="the system text"):
             Chat(talker, tokenizer, bad)
+
+
+def test_a_history_that_was_made_shorter_by_hand(chat):
+    """left_out is of the answer before; fewer turns than that may be left."""
+    chat.left_out, chat.history = 3, []
+    assert isinstance("".join(chat.say("hi", max_new_tokens=2)), str)
+    assert chat.left_out == 0

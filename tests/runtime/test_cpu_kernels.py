@@ -286,3 +286,15 @@ def test_a_learners_own_parts_are_what_is_trained(monkeypatch):
     assert torch.allclose(got, expected, atol=1e-5)
     model(tokens)
     assert len(served) == 7 * CONFIG.n_layers + 1  # outside, torch is itself again
+
+
+def test_named_arguments_are_torchs():
+    g = torch.Generator().manual_seed(3)
+    q, k, v = (torch.randn(2, 4, 9, 8, generator=g) for _ in range(3))
+    x, w = torch.randn(3, 8, generator=g), torch.randn(5, 8, generator=g)
+    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    for way in cpu_kernels.MATMULS:
+        with matmul(way):
+            found = F.scaled_dot_product_attention(query=q, key=k, value=v, is_causal=True)
+            torch.testing.assert_close(found, mixed)
+            torch.testing.assert_close(F.linear(input=x, weight=w), x @ w.T)

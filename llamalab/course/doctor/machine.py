@@ -55,11 +55,11 @@ def memory() -> Finding:
 
 def disk() -> Finding:
     """Room where your answers and runs are kept, and where the lessons put what they throw away."""
-    places = {
-        "for your answers": nearest(paths.answers_folder()),
-        "for temporary files": Path(tempfile.gettempdir()),
-    }
     try:
+        places = {
+            "for your answers": nearest(paths.answers_folder()),
+            "for temporary files": Path(tempfile.gettempdir()),
+        }
         free = {use: shutil.disk_usage(place).free for use, place in places.items()}
     except OSError as error:
         return Finding("disk", f"unknown ({error.strerror or error})")
@@ -74,5 +74,6 @@ def disk() -> Finding:
 
 
 def nearest(place: Path) -> Path:
-    """The folder or file itself, or the first one above it that is there."""
-    return next(p for p in (place, *place.parents) if p.exists())
+    """The folder or file itself, or the first one above it that is there and can be seen; where
+    there is none (a drive that is gone), the working folder."""
+    return next((p for p in (place, *place.parents) if os.path.exists(p)), Path.cwd())
