@@ -321,3 +321,42 @@ def test_a_decorator_that_cuts_is_pointed_at_and_a_function_without_a_text_is_no
     code = "import torch\n@torch.no_grad()\ndef f(x):\n    return x * 2\n"
     assert "`no_grad` in line 1" in cut_words(cell(code)["f"], "x")
     assert cut_words(torch.exp, "x") == ""
+
+
+def test_a_cut_that_is_only_looked_at_is_not_the_guilty_one():
+    code = """
+def looks(x):
+    with torch.no_grad():
+        size = x.norm()
+    print(size, x.detach().sum())
+    if x.max().item() > 3:
+        pass
+    y = x.data * 2
+    return y
+
+def sums(x):
+    parts = []
+    for row in x:
+        parts.append(row.detach())
+    return torch.stack(parts)
+
+def blocks(x):
+    with torch.no_grad():
+        y = x * 2
+    return y + 1
+
+def returns(x):
+    return x.detach() + 1
+
+def in_place(x):
+    y = x * 1
+    y.detach_()
+    return y
+"""
+    found = cell(code, torch=torch)
+    shown = {name: cut_words(found[name], "x") for name in
+             ("looks", "sums", "blocks", "returns", "in_place")}  # fmt: skip
+    assert "`.data` in line 7" in shown["looks"], shown
+    assert "`.detach` in line 4" in shown["sums"] and "`no_grad` in line 2" in shown["blocks"]
+    assert "`.detach` in line 2" in shown["returns"]
+    assert "`.detach_` in line 3" in shown["in_place"]
