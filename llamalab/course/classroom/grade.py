@@ -70,6 +70,9 @@ def _grade(
         heard = _listen(planned, own, told, limits)
     except OSError as error:  # of the machine, not of the student
         return _all(student, lesson, NOT_GRADED, str(error))
+    except Exception as error:  # a reply that nobody honest sends
+        says = f"The notebook's kernel gave an answer that nobody can read ({type(error).__name__})."
+        return _all(student, lesson, "unreadable", says)
     texts = {name: said["text"] for name, said in heard.said.items() if said["kind"] == "passed"}
     sure = confirm(texts, own, told, limits)
     return [_mark(student, lesson, e, planned, heard, sure) for e in lesson.exercises]

@@ -143,7 +143,11 @@ class Kernel:
 
     def run(self, code: str) -> Said:
         """Run a cell."""
-        return self._reply(self.client.execute(code, allow_stdin=False), self.limits.seconds)
+        try:
+            asked = self.client.execute(code, allow_stdin=False)
+        except UnicodeError:  # JSON may hold half an emoji; no message can
+            return Said("error", "the cell holds half a character")
+        return self._reply(asked, self.limits.seconds)
 
     def ask(self, expression: str, seconds: float = 0.0) -> Said:
         """The text that an expression gives, as `value`; `seconds` more than a cell may take."""

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 
+import nbformat
 import pytest
+from jupyter_client.session import json_packer
 
 from llamalab.course.classroom import course, marks
+from llamalab.course.classroom import grade as grading
 from llamalab.course.classroom.class_page import class_page, stumbles
 from llamalab.course.classroom.grade import _card
-from llamalab.course.classroom.kernel import WALL, environment
+from llamalab.course.classroom.kernel import WALL, Kernel, Limits, Said, _read, environment
 from llamalab.course.classroom.plan import EDITED, plan
 from llamalab.course.classroom.report import report
 from llamalab.course.classroom.submissions import collect
@@ -212,3 +215,29 @@ def test_the_commonest_mistake_comes_first_and_what_nobody_tried_is_none():
 @pytest.mark.parametrize("said", [None, "", "[]", "{}", '{"kind": "full marks"}', "[" * 10_000])
 def test_what_does_not_have_the_form_of_a_verdict_is_none(said):
     assert _card(said) is None
+
+
+# ---- one notebook's trouble is not the class's ------------------------------------------------
+
+
+class Client:
+    """A kernel's client that packs a message, and sends it nowhere."""
+
+    def execute(self, code, **how):
+        return json_packer({"code": code})
+
+
+def test_half_an_emoji_costs_its_cell_alone():
+    kernel = object.__new__(Kernel)
+    kernel.client = Client()
+    assert kernel.run("x = '\ud83d'") == Said("error", "the cell holds half a character")
+
+
+def test_a_forged_reply_costs_its_notebook_alone(tmp_path, monkeypatch):
+    forged = {"status": "ok", "user_expressions": {"it": "x"}}
+    monkeypatch.setattr(grading, "_listen", lambda *how: _read(forged))
+    nbformat.write(ROPE.notebook, tmp_path / "03_rope.ipynb")
+    files = {ROPE.name: tmp_path / "03_rope.ipynb"}
+    (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
+    assert {mark.verdict for mark in found} == {"unreadable"}
+    assert "AttributeError" in found[0].says
