@@ -74,7 +74,7 @@ def _grade(
         says = f"The notebook's kernel gave an answer that nobody can read ({type(error).__name__})."
         return _all(student, lesson, "unreadable", says)
     texts = {name: said["text"] for name, said in heard.said.items() if said["kind"] == "passed"}
-    sure = confirm(texts, own, told, limits)
+    sure = confirm(texts, told, limits)
     return [_mark(student, lesson, e, planned, heard, sure) for e in lesson.exercises]
 
 

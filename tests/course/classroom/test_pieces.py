@@ -12,6 +12,7 @@ from jupyter_client.session import json_packer
 
 from llamalab.course.classroom import course, marks
 from llamalab.course.classroom import grade as grading
+from llamalab.course.classroom.again import confirm
 from llamalab.course.classroom.class_page import class_page, stumbles
 from llamalab.course.classroom.grade import _card
 from llamalab.course.classroom.kernel import WALL, Kernel, Limits, Said, _read, environment
@@ -241,3 +242,19 @@ def test_a_forged_reply_costs_its_notebook_alone(tmp_path, monkeypatch):
     (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
     assert {mark.verdict for mark in found} == {"unreadable"}
     assert "AttributeError" in found[0].says
+
+
+SECRETS = """
+import json, os, sys
+given = json.loads(sys.stdin.buffer.read())
+for name in given["asked"]:
+    os.write(1, f"{given['word']} {name}\\n".encode())
+os._exit(0)
+"""
+
+
+def test_the_clean_process_imports_nothing_of_the_students(tmp_path, monkeypatch):
+    put(tmp_path / "secrets.py", SECRETS)
+    monkeypatch.chdir(tmp_path)  # the worst place to begin in
+    told = environment(tmp_path, tmp_path, [])
+    assert confirm({"rope_angles": "def rope_angles(: pass"}, told, Limits()) == set()
