@@ -8,6 +8,7 @@ clean process (`again.py`), where nothing of the notebook but the answer's own t
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -83,13 +84,13 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
     be made ready, before anything of the student's has run."""
     heard, left_out, spent = Heard(), set[int](), 0.0
     for _ in range(BEGINNINGS):
-        with Kernel(own, told, limits) as kernel:
-            ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
-            if ready.how != "ok":
-                raise OSError(
-                    f"no kernel can be made ready for grading ({ready.how}) {ready.words}"
-                )
-            kernel.settle()
+        with ExitStack() as stack:
+            try:
+                kernel = stack.enter_context(_ready(own, told, limits))
+            except Exception:
+                if left_out:
+                    return heard  # something that the notebook left behind
+                raise
             for number, step in enumerate(planned.steps):
                 if number in left_out or step.check in heard.said:
                     continue
@@ -103,6 +104,18 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
             else:
                 return heard
     return heard
+
+
+@contextmanager
+def _ready(own: Path, told: dict[str, str], limits: Limits) -> Iterator[Kernel]:
+    """A kernel that begins in a new folder, where no earlier one has left a module for it."""
+    place = Path(tempfile.mkdtemp(dir=own))
+    with Kernel(place, told | {"IPYTHONDIR": str(place / ".ipython")}, limits) as kernel:
+        ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
+        if ready.how != "ok":
+            raise OSError(f"no kernel can be made ready for grading ({ready.how}) {ready.words}")
+        kernel.settle()
+        yield kernel
 
 
 def _take(kernel: Kernel, step: Step, heard: Heard) -> None:

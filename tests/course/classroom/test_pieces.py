@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -258,3 +259,42 @@ def test_the_clean_process_imports_nothing_of_the_students(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)  # the worst place to begin in
     told = environment(tmp_path, tmp_path, [])
     assert confirm({"rope_angles": "def rope_angles(: pass"}, told, Limits()) == set()
+
+
+class Mortal:
+    """A kernel that ends in its first cell; the next one finds what that cell has left."""
+
+    begun: list = []
+
+    def __init__(self, own, told, limits):
+        self.alive, self.watch = True, SimpleNamespace(seconds=0.0)
+        self.begun.append((own, told["IPYTHONDIR"], list(own.iterdir())))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        (self.begun[-1][0] / "torch.py").touch()
+
+    def settle(self):
+        pass
+
+    def run(self, code):
+        self.alive = False
+        return Said("gone")
+
+    def ask(self, expression, seconds=0.0):
+        return Said("ok" if len(self.begun) == 1 else "error")
+
+
+def test_a_kernel_that_does_not_begin_again_is_the_notebooks_own_trouble(tmp_path, monkeypatch):
+    monkeypatch.setattr(grading, "Kernel", Mortal)
+    monkeypatch.setattr(Mortal, "begun", [])
+    nbformat.write(hand_in.solved(ROPE.notebook), tmp_path / "03_rope.ipynb")
+    files = {ROPE.name: tmp_path / "03_rope.ipynb"}
+    (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
+    assert {mark.verdict for mark in found} == {"out of time"}
+    (first, ipython, _), (second, other, there) = Mortal.begun
+    assert first != second and ipython != other and there == []
+    (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
+    assert {mark.verdict for mark in found} == {grading.NOT_GRADED}, "the machine's own trouble"
