@@ -144,11 +144,13 @@ def _in_words(said: Said, limits: Limits) -> str:
 
 
 def _card(value: object) -> dict | None:
-    """What `look` said, if it has its form: it comes out of a student's process."""
+    """What `look` said, if it has its form: it comes out of a student's process. Half a character
+    becomes a question mark."""
     try:
         said = json.loads(str(value))
         parts = ("kind", "head", "says", "named", "known", "given", "text")
         card = {part: str(said.get(part) or "")[:100_000] for part in parts}
+        card = {part: text.encode("utf-8", "replace").decode() for part, text in card.items()}
     except (ValueError, AttributeError, RecursionError):
         return None
     return card if card["kind"] in KINDS else None

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from jupyter_client.session import json_packer
 
-from llamalab.course.classroom import course, marks
+from llamalab.course.classroom import course, folder, marks
 from llamalab.course.classroom import grade as grading
 from llamalab.course.classroom.again import confirm
 from llamalab.course.classroom.class_page import class_page, stumbles
@@ -298,3 +298,35 @@ def test_a_kernel_that_does_not_begin_again_is_the_notebooks_own_trouble(tmp_pat
     assert first != second and ipython != other and there == []
     (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
     assert {mark.verdict for mark in found} == {grading.NOT_GRADED}, "the machine's own trouble"
+
+
+def test_half_a_character_is_written_and_the_file_is_still_ours(tmp_path):
+    card = _card('{"kind": "passed", "says": "\\ud800", "text": "caf\\u00e9"}')
+    assert card["says"] == "?" and card["text"] == "café"
+    for _ in range(2):
+        folder.write(tmp_path / "out", {"page.html": "\ud800 café"})
+    assert (tmp_path / "out" / "page.html").read_text(encoding="utf-8") == "\\ud800 café"
+
+
+def test_a_writer_who_was_stopped_may_write_again_and_the_teachers_change_is_still_seen(
+    tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    put_down = folder._put
+
+    def stopped(path, text):
+        if path.name == "b":
+            raise KeyboardInterrupt
+        put_down(path, text)
+
+    for text in ("first", "second"):
+        monkeypatch.setattr(folder, "_put", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            folder.write(out, {"a": text, "b": text})
+        monkeypatch.setattr(folder, "_put", put_down)
+        assert (out / "a").read_text(encoding="utf-8") == text
+        folder.may_write(out, ["a", "b"])
+    folder.write(out, {"a": "third", "b": "third"})
+    put(out / "a", "second")
+    with pytest.raises(ValueError, match="you have changed a,"):
+        folder.write(out, {"a": "fourth"})
