@@ -133,6 +133,10 @@ def test_quick_runs_of_the_lessons_own_cells_what_an_answer_may_take_along():
 TRIES = {
     "socket.create_connection(('192.0.2.1', 9), timeout=3)": "192.0.2.1",
     "socket.gethostbyname('example.com')": "example.com",
+    "socket.getaddrinfo('127.secret.example.org', 80)": "127.secret.example.org",
+    "socket.getaddrinfo('127.0.0.1', 80) and ''": "",
+    "socket.getaddrinfo('127.8.9.10', 80) and ''": "",
+    "socket.getaddrinfo('localhost', 80) and ''": "",
     "open(CLOSED + '/secret.txt')": "the grader closes this folder",
     "open(OWN + '/../closed/secret.txt')": "the grader closes this folder",
     "os.listdir(CLOSED)": "the grader closes this folder",
