@@ -72,7 +72,7 @@ def _grade(
     except OSError as error:  # of the machine, not of the student
         return _all(student, lesson, NOT_GRADED, str(error))
     except Exception as error:  # a reply that nobody honest sends
-        says = f"The notebook's kernel gave an answer that nobody can read ({type(error).__name__})."
+        says = f"The notebook's kernel gave an answer that is none ({type(error).__name__})."
         return _all(student, lesson, "unreadable", says)
     texts = {name: said["text"] for name, said in heard.said.items() if said["kind"] == "passed"}
     sure = confirm(texts, told, limits)

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from jupyter_client.session import json_packer
 
-from llamalab.course.classroom import course, folder, marks
+from llamalab.course.classroom import course, everybody, folder, marks
 from llamalab.course.classroom import grade as grading
 from llamalab.course.classroom.again import confirm
 from llamalab.course.classroom.class_page import class_page, stumbles
@@ -310,6 +310,33 @@ def test_half_a_character_is_written_and_the_file_is_still_ours(tmp_path):
     for _ in range(2):
         folder.write(tmp_path / "out", {"page.html": "\ud800 café"})
     assert (tmp_path / "out" / "page.html").read_text(encoding="utf-8") == "\\ud800 café"
+
+
+def test_what_was_graded_is_there_when_somebody_stops_the_rest(tmp_path, monkeypatch):
+    def one(student, files, lessons, limits, **how):
+        if student == "bob":
+            raise KeyboardInterrupt
+        yield [mark(student)]
+
+    monkeypatch.setattr(everybody, "grade", one)
+    for student in ("anna", "bob"):
+        put(tmp_path / "in" / student / "03_rope.ipynb")
+    out = tmp_path / "out"
+    for _ in range(2):  # and it may be done again
+        with pytest.raises(KeyboardInterrupt):
+            list(everybody.grade_all(tmp_path / "in", out, [ROPE], Limits()))
+        text = (out / "marks.csv").read_text(encoding="utf-8")
+        assert text.splitlines()[1:] == ["anna,03_rope,rope,3,3,passed,"]
+        assert [path.name for path in (out / "students").iterdir()] == ["anna.html"]
+
+
+def test_marks_do_not_lie_among_the_students(tmp_path):
+    put(tmp_path / "in" / "anna" / "03_rope.ipynb")
+    out = tmp_path / "in" / "marks"
+    with pytest.raises(ValueError, match="where every folder is a student's") as refused:
+        list(everybody.grade_all(tmp_path / "in", out, [ROPE], Limits()))
+    assert str(refused.value).startswith(f"{out} lies in {tmp_path / 'in'},")
+    assert not out.exists()
 
 
 def test_a_writer_who_was_stopped_may_write_again_and_the_teachers_change_is_still_seen(
