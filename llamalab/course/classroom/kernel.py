@@ -125,6 +125,7 @@ class Kernel:
         self.floor = 0
         self.client.kernel_info()
         if self._reply(None, START).how != "ok":
+            self.__exit__()
             raise OSError(f"no kernel began within {START:g} seconds: {sys.executable}")
         return self
 
@@ -151,9 +152,8 @@ class Kernel:
 
     def ask(self, expression: str, seconds: float = 0.0) -> Said:
         """The text that an expression gives, as `value`; `seconds` more than a cell may take."""
-        asked = self.client.execute(
-            "", silent=True, allow_stdin=False, user_expressions={"it": expression}
-        )
+        it = {"it": expression}
+        asked = self.client.execute("", silent=True, allow_stdin=False, user_expressions=it)
         return self._reply(asked, self.limits.seconds + seconds)
 
     def _reply(self, asked: str | None, seconds: float) -> Said:

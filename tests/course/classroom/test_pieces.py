@@ -265,6 +265,14 @@ def test_the_clean_process_imports_nothing_of_the_students(tmp_path, monkeypatch
     assert confirm({"rope_angles": "def rope_angles(: pass"}, told, Limits()) == set()
 
 
+def test_a_kernel_that_says_nothing_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(Kernel, "_reply", lambda *how: Said("time"))
+    kernel = Kernel(tmp_path, environment(tmp_path, tmp_path, []), Limits())
+    with pytest.raises(OSError, match="no kernel began"):
+        kernel.__enter__()
+    assert not kernel.alive
+
+
 class Mortal:
     """A kernel that ends in its first cell; the next one finds what that cell has left."""
 
