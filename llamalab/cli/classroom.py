@@ -108,7 +108,7 @@ def grade(
     out = out or folder.resolve().with_name(f"{folder.resolve().name}-graded")
     limits = Limits(seconds=seconds, in_all=5 * seconds, megabytes=memory)
     for line in grade_all(folder, out, lessons, limits, quick=quick):
-        typer.echo(line)
+        typer.echo(line.encode("utf-8", "backslashreplace").decode())  # names may be no UTF-8
 
 
 def _needs_jupyter() -> None:

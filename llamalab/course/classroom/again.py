@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from llamalab.course.classroom.kernel import LOOK, Limits, Watch
 from llamalab.course.engine.task import PROBES_VARIABLE
@@ -22,18 +21,23 @@ from llamalab.course.engine.task import PROBES_VARIABLE
 OTHER_PROBES = "1"
 
 
-def confirm(texts: dict[str, str], own: Path, told: dict[str, str], limits: Limits) -> set[str]:
-    """Those of the answers that pass again."""
+def confirm(texts: dict[str, str], told: dict[str, str], limits: Limits) -> set[str]:
+    """Those of the answers that pass again. The process begins in an empty folder, since Python
+    imports what lies where it begins."""
     if not texts:
         return set()
     word = secrets.token_hex(16)
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryDirectory(prefix="llamalab-", ignore_cleanup_errors=True) as place,
+    ):
         given.write(json.dumps({"asked": texts, "word": word}).encode())
         given.seek(0)
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(limits.megabytes)],
-            stdin=given, stdout=said, stderr=subprocess.DEVNULL, cwd=own,
-            env=told | {PROBES_VARIABLE: OTHER_PROBES},
+            stdin=given, stdout=said, stderr=subprocess.DEVNULL, cwd=place,
+            env=told | {PROBES_VARIABLE: OTHER_PROBES, "PYTHONSAFEPATH": "1"},
         )  # fmt: skip
         watch = Watch(process.pid)
         allowed = limits.seconds * len(texts) + 60

@@ -5,6 +5,7 @@ Where no zone is said it is UTC, which is what nbgrader counts in.
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from datetime import datetime, time, timezone
 
@@ -45,6 +46,8 @@ def in_words(due: datetime | None) -> str:
 
 def _moment(text: str) -> datetime:
     try:
+        if not re.match(r"\d{4}-\d\d-\d\d", text):
+            raise ValueError  # Python 3.11 would take 20270115, and for its first minute
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is no date; {FORM}") from None

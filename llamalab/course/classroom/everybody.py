@@ -1,7 +1,7 @@
 """Everybody's notebooks graded, and the pages written: marks.csv, students/NAME.html, class.html.
 
-Lessons that nobody handed in are not asked of anybody. The pages are written as they come, so that
-what was graded is there when somebody stops the rest.
+Lessons that nobody handed in are not asked of anybody. After each student page and marks.csv are
+written, so that what was graded is there when somebody stops the rest; class.html comes last.
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,11 @@ def grade_all(
     found = collect(folder, lessons)
     if out.resolve() == folder.resolve():
         raise ValueError(f"{out} holds what was handed in; let --out name another folder")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{out} lies in {folder}, where every folder is a student's; "
+            f"let --out name one beside it"
+        )
     pages = [f"students/{student}.html" for student in found.files]
     own_folder.may_write(out, ["marks.csv", "class.html", *pages])
     handed_in = {name for files in found.files.values() for name in files}
@@ -38,8 +43,9 @@ def grade_all(
             own += more
             yield f"{student}  {more[0].notebook}  {total(more)}  {_in_short(more)}".rstrip()
         marks += own
-        own_folder.write(out, {f"students/{student}.html": report(student, own)})
-    own_folder.write(out, {"marks.csv": table(marks), "class.html": class_page(marks)})
+        page = {f"students/{student}.html": report(student, own)}
+        own_folder.write(out, page | {"marks.csv": table(marks)})
+    own_folder.write(out, {"class.html": class_page(marks)})
     yield from found.left_out
     yield f"{out}: marks.csv, class.html and a page for each of {len(found.files)} students"
 

@@ -19,22 +19,25 @@ def write(folder: Path, files: dict[str, str], *, again: str = "") -> None:
     """Write files, by their path in the folder. again: what begins with this is written anew
     whatever stands there. ValueError if the folder, or a file in it, is not ours."""
     known = may_write(folder, [name for name in files if not (again and name.startswith(again))])
+    new = {name: _hash(_bytes(text)) for name, text in files.items()}
+    either = {name: f"{known.get(name, '')} {hash_}".strip() for name, hash_ in new.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    _mark(folder, known | either)  # whatever stops the writer, old and new files are known as ours
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         _put(path, text)
-    known |= {name: _hash(text.encode()) for name, text in files.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / MARK, json.dumps({"made by": "llamalab classroom", "files": known}, indent=1))
+    _mark(folder, known | new)
 
 
 def may_write(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """The hashes of what was written here; ValueError if one of these files, or the folder, is
-    somebody else's."""
+    """The hashes of what was written here, more than one of a file whose writer was stopped.
+    ValueError if one of these files, or the folder, is somebody else's."""
     known = _known(folder)
     changed = [
         name for name in names
-        if (folder / name).exists() and known.get(name) != _hash((folder / name).read_bytes())
+        if (folder / name).exists()
+        and _hash((folder / name).read_bytes()) not in known.get(name, "").split()
     ]  # fmt: skip
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -62,9 +65,18 @@ def _known(folder: Path) -> dict[str, str]:
         ) from None
 
 
+def _mark(folder: Path, known: dict[str, str]) -> None:
+    _put(folder / MARK, json.dumps({"made by": "llamalab classroom", "files": known}, indent=1))
+
+
 def _put(path: Path, text: str) -> None:
     with atomic_write(path) as part:
-        part.write_bytes(text.encode())
+        part.write_bytes(_bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; half a character, which has no bytes, as the escape that names it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _hash(content: bytes) -> str:

@@ -8,6 +8,7 @@ clean process (`again.py`), where nothing of the notebook but the answer's own t
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,8 +71,11 @@ def _grade(
         heard = _listen(planned, own, told, limits)
     except OSError as error:  # of the machine, not of the student
         return _all(student, lesson, NOT_GRADED, str(error))
+    except Exception as error:  # a reply that nobody honest sends
+        says = f"The notebook's kernel gave an answer that is none ({type(error).__name__})."
+        return _all(student, lesson, "unreadable", says)
     texts = {name: said["text"] for name, said in heard.said.items() if said["kind"] == "passed"}
-    sure = confirm(texts, own, told, limits)
+    sure = confirm(texts, told, limits)
     return [_mark(student, lesson, e, planned, heard, sure) for e in lesson.exercises]
 
 
@@ -80,13 +84,13 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
     be made ready, before anything of the student's has run."""
     heard, left_out, spent = Heard(), set[int](), 0.0
     for _ in range(BEGINNINGS):
-        with Kernel(own, told, limits) as kernel:
-            ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
-            if ready.how != "ok":
-                raise OSError(
-                    f"no kernel can be made ready for grading ({ready.how}) {ready.words}"
-                )
-            kernel.settle()
+        with ExitStack() as stack:
+            try:
+                kernel = stack.enter_context(_ready(own, told, limits))
+            except Exception:
+                if left_out:
+                    return heard  # something that the notebook left behind
+                raise
             for number, step in enumerate(planned.steps):
                 if number in left_out or step.check in heard.said:
                     continue
@@ -100,6 +104,18 @@ def _listen(planned: Plan, own: Path, told: dict[str, str], limits: Limits) -> H
             else:
                 return heard
     return heard
+
+
+@contextmanager
+def _ready(own: Path, told: dict[str, str], limits: Limits) -> Iterator[Kernel]:
+    """A kernel that begins in a new folder, where no earlier one has left a module for it."""
+    place = Path(tempfile.mkdtemp(dir=own))
+    with Kernel(place, told | {"IPYTHONDIR": str(place / ".ipython")}, limits) as kernel:
+        ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
+        if ready.how != "ok":
+            raise OSError(f"no kernel can be made ready for grading ({ready.how}) {ready.words}")
+        kernel.settle()
+        yield kernel
 
 
 def _take(kernel: Kernel, step: Step, heard: Heard) -> None:
@@ -128,11 +144,13 @@ def _in_words(said: Said, limits: Limits) -> str:
 
 
 def _card(value: object) -> dict | None:
-    """What `look` said, if it has its form: it comes out of a student's process."""
+    """What `look` said, if it has its form: it comes out of a student's process. Half a character
+    becomes a question mark."""
     try:
         said = json.loads(str(value))
         parts = ("kind", "head", "says", "named", "known", "given", "text")
         card = {part: str(said.get(part) or "")[:100_000] for part in parts}
+        card = {part: text.encode("utf-8", "replace").decode() for part, text in card.items()}
     except (ValueError, AttributeError, RecursionError):
         return None
     return card if card["kind"] in KINDS else None

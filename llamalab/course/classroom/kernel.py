@@ -125,6 +125,7 @@ class Kernel:
         self.floor = 0
         self.client.kernel_info()
         if self._reply(None, START).how != "ok":
+            self.__exit__()
             raise OSError(f"no kernel began within {START:g} seconds: {sys.executable}")
         return self
 
@@ -143,13 +144,16 @@ class Kernel:
 
     def run(self, code: str) -> Said:
         """Run a cell."""
-        return self._reply(self.client.execute(code, allow_stdin=False), self.limits.seconds)
+        try:
+            asked = self.client.execute(code, allow_stdin=False)
+        except UnicodeError:  # JSON may hold half an emoji; no message can
+            return Said("error", "the cell holds half a character")
+        return self._reply(asked, self.limits.seconds)
 
     def ask(self, expression: str, seconds: float = 0.0) -> Said:
         """The text that an expression gives, as `value`; `seconds` more than a cell may take."""
-        asked = self.client.execute(
-            "", silent=True, allow_stdin=False, user_expressions={"it": expression}
-        )
+        it = {"it": expression}
+        asked = self.client.execute("", silent=True, allow_stdin=False, user_expressions=it)
         return self._reply(asked, self.limits.seconds + seconds)
 
     def _reply(self, asked: str | None, seconds: float) -> Said:

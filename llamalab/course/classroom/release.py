@@ -8,6 +8,7 @@
 An assignment is a notebook, and has its name.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -118,7 +119,7 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.WalledExecute.megabytes = {limits.megabytes}
-c.ExecutePreprocessor.timeout = {limits.seconds:g}
+c.ExecutePreprocessor.timeout = {math.ceil(limits.seconds)}
 c.ExecutePreprocessor.interrupt_on_timeout = True
 c.ExecutePreprocessor.raise_on_iopub_timeout = False
 c.ExecutePreprocessor.kernel_name = "python3"

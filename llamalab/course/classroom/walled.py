@@ -45,13 +45,26 @@ class WalledExecute(Execute):
 
     async def async_start_new_kernel_client(self) -> Any:
         client = await super().async_start_new_kernel_client()
-        code = PREPARE.format(self.megabytes)
-        asked = client.execute(code, silent=True, store_history=False)
-        for _ in range(10):  # wait, so that loading the course is not the first cell's time
+        try:
+            await self._prepare(client)
+        except Exception:
+            await self._async_cleanup_kernel()
+            raise
+        return client
+
+    async def _prepare(self, client: Any) -> None:
+        """RuntimeError if the kernel has no wall, queue.Empty if it says nothing at all: no cell of
+        the student's is run. Waiting, so that loading the course is not the first cell's time."""
+        asked = client.execute(PREPARE.format(self.megabytes), silent=True, store_history=False)
+        for _ in range(10):
             reply = await client.get_shell_msg(timeout=300)
             if reply["parent_header"].get("msg_id") == asked:
-                break
-        return client
+                said = reply["content"]
+                if said.get("status") == "ok":
+                    return
+                words = f"{said.get('ename')}: {said.get('evalue')}"
+                raise RuntimeError(f"no kernel can be made ready for grading ({words})")
+        raise RuntimeError("no kernel can be made ready for grading (it gave no answer)")
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
 

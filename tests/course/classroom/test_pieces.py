@@ -5,13 +5,18 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import nbformat
 import pytest
+from jupyter_client.session import json_packer
 
-from llamalab.course.classroom import course, marks
+from llamalab.course.classroom import course, everybody, folder, marks
+from llamalab.course.classroom import grade as grading
+from llamalab.course.classroom.again import confirm
 from llamalab.course.classroom.class_page import class_page, stumbles
 from llamalab.course.classroom.grade import _card
-from llamalab.course.classroom.kernel import WALL, environment
+from llamalab.course.classroom.kernel import WALL, Kernel, Limits, Said, _read, environment
 from llamalab.course.classroom.plan import EDITED, plan
 from llamalab.course.classroom.report import report
 from llamalab.course.classroom.submissions import collect
@@ -128,6 +133,10 @@ def test_quick_runs_of_the_lessons_own_cells_what_an_answer_may_take_along():
 TRIES = {
     "socket.create_connection(('192.0.2.1', 9), timeout=3)": "192.0.2.1",
     "socket.gethostbyname('example.com')": "example.com",
+    "socket.getaddrinfo('127.secret.example.org', 80)": "127.secret.example.org",
+    "socket.getaddrinfo('127.0.0.1', 80) and ''": "",
+    "socket.getaddrinfo('127.8.9.10', 80) and ''": "",
+    "socket.getaddrinfo('localhost', 80) and ''": "",
     "open(CLOSED + '/secret.txt')": "the grader closes this folder",
     "open(OWN + '/../closed/secret.txt')": "the grader closes this folder",
     "os.listdir(CLOSED)": "the grader closes this folder",
@@ -212,3 +221,151 @@ def test_the_commonest_mistake_comes_first_and_what_nobody_tried_is_none():
 @pytest.mark.parametrize("said", [None, "", "[]", "{}", '{"kind": "full marks"}', "[" * 10_000])
 def test_what_does_not_have_the_form_of_a_verdict_is_none(said):
     assert _card(said) is None
+
+
+# ---- one notebook's trouble is not the class's ------------------------------------------------
+
+
+class Client:
+    """A kernel's client that packs a message, and sends it nowhere."""
+
+    def execute(self, code, **how):
+        return json_packer({"code": code})
+
+
+def test_half_an_emoji_costs_its_cell_alone():
+    kernel = object.__new__(Kernel)
+    kernel.client = Client()
+    assert kernel.run("x = '\ud83d'") == Said("error", "the cell holds half a character")
+
+
+def test_a_forged_reply_costs_its_notebook_alone(tmp_path, monkeypatch):
+    forged = {"status": "ok", "user_expressions": {"it": "x"}}
+    monkeypatch.setattr(grading, "_listen", lambda *how: _read(forged))
+    nbformat.write(ROPE.notebook, tmp_path / "03_rope.ipynb")
+    files = {ROPE.name: tmp_path / "03_rope.ipynb"}
+    (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
+    assert {mark.verdict for mark in found} == {"unreadable"}
+    assert "AttributeError" in found[0].says
+
+
+SECRETS = """
+import json, os, sys
+given = json.loads(sys.stdin.buffer.read())
+for name in given["asked"]:
+    os.write(1, f"{given['word']} {name}\\n".encode())
+os._exit(0)
+"""
+
+
+def test_the_clean_process_imports_nothing_of_the_students(tmp_path, monkeypatch):
+    put(tmp_path / "secrets.py", SECRETS)
+    monkeypatch.chdir(tmp_path)  # the worst place to begin in
+    told = environment(tmp_path, tmp_path, [])
+    assert confirm({"rope_angles": "def rope_angles(: pass"}, told, Limits()) == set()
+
+
+def test_a_kernel_that_says_nothing_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(Kernel, "_reply", lambda *how: Said("time"))
+    kernel = Kernel(tmp_path, environment(tmp_path, tmp_path, []), Limits())
+    with pytest.raises(OSError, match="no kernel began"):
+        kernel.__enter__()
+    assert not kernel.alive
+
+
+class Mortal:
+    """A kernel that ends in its first cell; the next one finds what that cell has left."""
+
+    begun: list = []
+
+    def __init__(self, own, told, limits):
+        self.alive, self.watch = True, SimpleNamespace(seconds=0.0)
+        self.begun.append((own, told["IPYTHONDIR"], list(own.iterdir())))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        (self.begun[-1][0] / "torch.py").touch()
+
+    def settle(self):
+        pass
+
+    def run(self, code):
+        self.alive = False
+        return Said("gone")
+
+    def ask(self, expression, seconds=0.0):
+        return Said("ok" if len(self.begun) == 1 else "error")
+
+
+def test_a_kernel_that_does_not_begin_again_is_the_notebooks_own_trouble(tmp_path, monkeypatch):
+    monkeypatch.setattr(grading, "Kernel", Mortal)
+    monkeypatch.setattr(Mortal, "begun", [])
+    nbformat.write(hand_in.solved(ROPE.notebook), tmp_path / "03_rope.ipynb")
+    files = {ROPE.name: tmp_path / "03_rope.ipynb"}
+    (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
+    assert {mark.verdict for mark in found} == {"out of time"}
+    (first, ipython, _), (second, other, there) = Mortal.begun
+    assert first != second and ipython != other and there == []
+    (found,) = grading.grade("eve", files, [ROPE], Limits(), closed=[])
+    assert {mark.verdict for mark in found} == {grading.NOT_GRADED}, "the machine's own trouble"
+
+
+def test_half_a_character_is_written_and_the_file_is_still_ours(tmp_path):
+    card = _card('{"kind": "passed", "says": "\\ud800", "text": "caf\\u00e9"}')
+    assert card["says"] == "?" and card["text"] == "café"
+    for _ in range(2):
+        folder.write(tmp_path / "out", {"page.html": "\ud800 café"})
+    assert (tmp_path / "out" / "page.html").read_text(encoding="utf-8") == "\\ud800 café"
+
+
+def test_what_was_graded_is_there_when_somebody_stops_the_rest(tmp_path, monkeypatch):
+    def one(student, files, lessons, limits, **how):
+        if student == "bob":
+            raise KeyboardInterrupt
+        yield [mark(student)]
+
+    monkeypatch.setattr(everybody, "grade", one)
+    for student in ("anna", "bob"):
+        put(tmp_path / "in" / student / "03_rope.ipynb")
+    out = tmp_path / "out"
+    for _ in range(2):  # and it may be done again
+        with pytest.raises(KeyboardInterrupt):
+            list(everybody.grade_all(tmp_path / "in", out, [ROPE], Limits()))
+        text = (out / "marks.csv").read_text(encoding="utf-8")
+        assert text.splitlines()[1:] == ["anna,03_rope,rope,3,3,passed,"]
+        assert [path.name for path in (out / "students").iterdir()] == ["anna.html"]
+
+
+def test_marks_do_not_lie_among_the_students(tmp_path):
+    put(tmp_path / "in" / "anna" / "03_rope.ipynb")
+    out = tmp_path / "in" / "marks"
+    with pytest.raises(ValueError, match="where every folder is a student's") as refused:
+        list(everybody.grade_all(tmp_path / "in", out, [ROPE], Limits()))
+    assert str(refused.value).startswith(f"{out} lies in {tmp_path / 'in'},")
+    assert not out.exists()
+
+
+def test_a_writer_who_was_stopped_may_write_again_and_the_teachers_change_is_still_seen(
+    tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    put_down = folder._put
+
+    def stopped(path, text):
+        if path.name == "b":
+            raise KeyboardInterrupt
+        put_down(path, text)
+
+    for text in ("first", "second"):
+        monkeypatch.setattr(folder, "_put", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            folder.write(out, {"a": text, "b": text})
+        monkeypatch.setattr(folder, "_put", put_down)
+        assert (out / "a").read_text(encoding="utf-8") == text
+        folder.may_write(out, ["a", "b"])
+    folder.write(out, {"a": "third", "b": "third"})
+    put(out / "a", "second")
+    with pytest.raises(ValueError, match="you have changed a,"):
+        folder.write(out, {"a": "fourth"})

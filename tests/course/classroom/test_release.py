@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from llamalab.cli import app
 from llamalab.course.catalogue import catalogue, questions
 from llamalab.course.classroom import course, dues, folder, variant
+from llamalab.course.classroom.kernel import Limits
+from llamalab.course.classroom.release import config
 from llamalab.course.classroom.solutions import BEGIN, END, solve, teachers
 
 LESSONS = course.find()
@@ -155,6 +157,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path):
         (["02", "--due", "2027-01-15"], "'2027-01-15' has no =; a due date reads"),
         (["02", "--due", "03=2027-01-15"], "'03' is not handed out; 02 are"),
         (["02", "--due", "02=soon"], "'soon' is no date; a due date reads"),
+        (["02", "--due", "02=20270115"], "'20270115' is no date; a due date reads"),
         (["02", "--due", "02=2027-01-15", "--due", "02=2027-01-16"], "has a date already"),
         (["02", "--students", "{names}"], "names 'anna' 2 times"),
     ],
@@ -181,6 +184,11 @@ def test_a_date_is_the_end_of_its_day_in_utc():
     read = dues.read(["02=2027-01-15"], [lesson])
     assert dues.in_words(read[lesson.name]) == "2027-01-15 23:59:59 UTC"
     assert dues.table([lesson], {}) == f"name,duedate\n{lesson.name},\n"
+
+
+@pytest.mark.parametrize("seconds, whole", [(90.5, 91), (1234567.0, 1234567), (20, 20)])
+def test_nbgraders_limit_is_a_whole_number(seconds, whole):
+    assert f"timeout = {whole}\n" in config(Limits(seconds=seconds))
 
 
 def test_a_variant_leaves_the_courses_notebook_alone():

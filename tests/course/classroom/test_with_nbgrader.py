@@ -4,6 +4,7 @@ half-solved and hostile copies are graded, and everybody gets feedback.
 That every notebook is an assignment with its points: tests/notebooks/test_nbgrader.py.
 """
 
+import asyncio
 import os
 import re
 import subprocess
@@ -97,3 +98,48 @@ def test_the_wall_stood(course):
     assert "the grader closes this folder" in text
     assert "192.0.2.1" in text and "PermissionError" in text
     assert len(text) < 300_000
+
+
+class Says:
+    """A kernel's client that has one answer to everything."""
+
+    def __init__(self, parent, **content):
+        self.reply = {"parent_header": {"msg_id": parent}, "content": content}
+
+    def execute(self, code, **how):
+        return "asked"
+
+    async def get_shell_msg(self, timeout):
+        return self.reply
+
+
+@pytest.mark.parametrize(
+    "client, words",
+    [
+        (Says("asked", status="ok"), ""),
+        (Says("asked", status="error", ename="RuntimeError", evalue="no wall"), "no wall"),
+        (Says("another", status="ok"), "gave no answer"),
+    ],
+)
+def test_no_wall_no_grading(client, words, monkeypatch):
+    from nbclient import NotebookClient
+
+    from llamalab.course.classroom.walled import WalledExecute
+
+    ended = []
+
+    async def begin(self):
+        return client
+
+    async def end(self):
+        ended.append(self)
+
+    monkeypatch.setattr(NotebookClient, "async_start_new_kernel_client", begin)
+    monkeypatch.setattr(NotebookClient, "_async_cleanup_kernel", end)
+    start = WalledExecute().async_start_new_kernel_client()
+    if words:
+        with pytest.raises(RuntimeError, match=words):
+            asyncio.run(start)
+    else:
+        assert asyncio.run(start) is client
+    assert bool(ended) == bool(words)
