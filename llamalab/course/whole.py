@@ -16,7 +16,7 @@ import torch
 from llamalab.accounting import ledger
 from llamalab.accounting.ledger import Ledger
 from llamalab.course.figures import table
-from llamalab.course.figures.html import Html, join, tag
+from llamalab.course.figures.html import Html, document, tag
 from llamalab.course.figures.palette import FAINT, INK, PAPER, RIGHT
 from llamalab.formats import load
 from llamalab.generation.chat import Chat
@@ -125,11 +125,8 @@ td.few {{ white-space: nowrap }} .done {{ color: {RIGHT} }}
 def page(name: str, found: Whole, day: datetime.date) -> str:
     """A page of HTML to print, with nothing from elsewhere."""
     claim = "has written Llama 2" if found.finished else "is writing Llama 2"
-    style = Html(STYLE)  # ours, and no text of anybody else's
-    head = join(
-        tag("meta", charset="utf-8"), tag("title", f"{name} {claim}"), tag("style", style)
-    ).replace("</meta>", "")
-    body = join(
+    return document(
+        f"{name} {claim}",
         tag("p", "llamalab, a course", class_="small"),
         tag("h1", f"{name} {claim}"),
         tag("p", "one layer at a time, in their own code. What follows was measured when this page "
@@ -141,8 +138,8 @@ def page(name: str, found: Whole, day: datetime.date) -> str:
         tag("p", f"Made on {day.isoformat()} by the computer that it was done on, out of the "
                  f"folder my_llama, and sent to nobody. A program can tell what a function does, "
                  f"and not who thought of it.", class_="small"),
+        head=tag("style", Html(STYLE)),  # ours, and no text of anybody else's
     )  # fmt: skip
-    return f"<!DOCTYPE html>\n<html lang='en'><head>{head}</head><body>{body}</body></html>\n"
 
 
 def _rows(pairs: Sequence[tuple[str, str]]) -> Html:

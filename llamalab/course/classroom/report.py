@@ -1,26 +1,20 @@
 """A page for each student: every exercise, and what its check said, as a file of its own."""
 
 from collections.abc import Iterable
-from html import escape
 from itertools import groupby
 
 from llamalab.course.classroom.marks import Mark, total
 from llamalab.course.engine.card import COLOURS, WRONG
-from llamalab.course.figures.html import Html, banner, inline, join, tag
+from llamalab.course.figures.html import Html, banner, document, inline, join, tag
 
 
 def page(title: str, *parts: object) -> str:
     """A whole HTML file, with nothing outside it."""
-    body = tag(
-        "body", tag("h1", title), *parts,
+    return document(
+        title, tag("h1", title), *parts,
+        head="<meta name='color-scheme' content='light dark'>",
         style="font:16px/1.5 system-ui,sans-serif;max-width:52em;margin:2em auto;padding:0 1em",
     )  # fmt: skip
-    return (
-        "<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
-        "<meta name='color-scheme' content='light dark'>"
-        f"<title>{escape(title)}</title></head>\n{body}\n</html>\n"
-    )
 
 
 def report(student: str, marks: Iterable[Mark]) -> str:

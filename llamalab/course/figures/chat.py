@@ -18,7 +18,7 @@ from typing import Any
 from llamalab.course.figures import palette
 from llamalab.course.figures.html import Html, join, tag
 from llamalab.course.figures.live import VIEW
-from llamalab.course.figures.reach import reach, spoken
+from llamalab.course.figures.reach import easy_to_hold, reach, spoken
 
 EVERY = 0.08  # seconds between two pictures of an answer that grows
 ARRIVES = 0.15  # seconds in which what a line holds follows the Enter that was pressed in it
@@ -181,9 +181,7 @@ class ChatBox:
             min(length, most), min=1, max=most, description="length (tokens)", **common
         )
         for control in (self.system, self.temperature, self.top_p, self.length):
-            control.style.description_width = "9em"
-            control.style.handle_color = palette.BLUE
-            control.tooltip = control.description
+            easy_to_hold(control)
         self.shown, self.words = ipywidgets.HTML(layout=wide), spoken(ipywidgets.HTML())
         # Not on every key: Enter first says that it was pressed, and then what the line holds.
         self.box = Line(placeholder="a message; Enter sends it", continuous_update=False,

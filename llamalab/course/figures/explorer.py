@@ -17,10 +17,9 @@ widget has an attribute for each control, by its name, and `.words` and `.pictur
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llamalab.course.figures import palette
 from llamalab.course.figures.html import join, tag
 from llamalab.course.figures.live import Live
-from llamalab.course.figures.reach import reach, spoken
+from llamalab.course.figures.reach import easy_to_hold, reach, spoken
 
 
 @dataclass(frozen=True)
@@ -129,10 +128,7 @@ def explorer(
                 rest.value = _html(more(**values))
 
         for widget in made.values():
-            widget.style.description_width = "9em"
-            widget.style.handle_color = palette.BLUE  # of a slider: white on white cannot be seen
-            widget.tooltip = widget.description  # else the label's is "null"
-            widget.observe(draw, "value")
+            easy_to_hold(widget).observe(draw, "value")
         draw()
         below = [rest] if more else []
         box = ipywidgets.VBox([*made.values(), shown, drawn, *below, reach()])

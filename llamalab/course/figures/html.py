@@ -44,6 +44,16 @@ def banner(colour: str, *children: object) -> Html:
     return tag("div", *children, role="status", style=style)
 
 
+def document(title: str, *parts: object, head: str = "", style: str | None = None) -> str:
+    """A whole HTML file with nothing outside it. head: more markup for it; style: the
+    body's."""
+    return (
+        "<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
+        f"<meta name='viewport' content='width=device-width'>{head}{tag('title', title)}</head>\n"
+        f"{tag('body', *parts, style=style)}\n</html>\n"
+    )
+
+
 def inline(words: str) -> Html:
     """Words in which `code` is set as code."""
     parts = words.split("`")

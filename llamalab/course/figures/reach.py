@@ -10,6 +10,8 @@ box changes. Where scripts are not run, all is as it was.
     box = VBox([*controls, spoken(sentence), picture, reach()])
 """
 
+from llamalab.course.figures import palette
+
 SAYS = "llamalab-says"  # the class of a widget whose words are read out when they change
 ASKS = "llamalab-asks"  # and of one whose words are the question that the options answer
 
@@ -69,6 +71,15 @@ def reach():
     script = {"output_type": "display_data", "metadata": {},
               "data": {"application/javascript": MEND, "text/plain": ""}}  # fmt: skip
     return ipywidgets.Output(outputs=(script,), layout=ipywidgets.Layout(display="none"))
+
+
+def easy_to_hold(control):
+    """A slider, list or line, with room for its label, a handle that is seen on white, and its
+    label as the tooltip (else that is "null")."""
+    control.style.description_width = "9em"
+    control.style.handle_color = palette.BLUE
+    control.tooltip = control.description
+    return control
 
 
 def spoken(widget):
