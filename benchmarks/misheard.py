@@ -12,7 +12,6 @@ is as in tools/chain.py: annotators, loss, one epoch, seed 0. Then, on prompts t
              often the model prefers the first, for each of the three words
 """
 
-import json
 import platform
 import re
 import sys
@@ -27,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.alignment import load, mean
 from llamalab.alignment.comparisons import FIRST, Answer, answers, compare, prompt_ids
 from llamalab.alignment.reward_model import score_all
-from llamalab.runtime.files import atomic_write
+from llamalab.runtime.json_files import write_json
 from llamalab.tales.preferences import worth
 from llamalab.tales.prompts import Prompt, drawer, prompts
 from llamalab.tales.world import BOYS, GIRLS, PLACES, TOYS
@@ -160,9 +159,7 @@ def main() -> None:
         }  # fmt: skip
         print(share, result[f"{share:.2f}"], flush=True)
     result |= {"torch": torch.__version__.partition("+")[0], "python": platform.python_version()}
-    with atomic_write(FILE) as part:
-        text = json.dumps(chain.rounded(result), separators=(",", ":"))
-        part.write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_json(FILE, chain.rounded(result))
 
 
 if __name__ == "__main__":
