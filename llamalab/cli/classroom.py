@@ -36,11 +36,12 @@ def release(
         typer.Option(help="02=2027-01-15, the end of that day in UTC; again for another."),
     ] = None,
     variant: Annotated[
-        int, typer.Option(min=0, help="Another order of every quiz's options; 0 is the course's.")
+        int,
+        typer.Option(min=0, help="The quizzes with other numbers and orders; 0 is the course's."),
     ] = 0,
     students: Annotated[
         Path | None,
-        typer.Option(help="A file, a name a line: each gets a handout with an order of their own."),
+        typer.Option(help="A file, a name a line: each gets a handout with quizzes of their own."),
     ] = None,
     seconds: Seconds = 120,
     memory: Memory = 2000,
@@ -49,7 +50,8 @@ def release(
 
     source/ has the answers between BEGIN and END SOLUTION, release/ what students get.
     nbgrader_config.py holds time, memory and network; points.md says what counts how much, and
-    what to run next. In the file of students, neighbours find no right option in the same place.
+    what to run next. With --students, neighbours' quizzes ask about other numbers,
+    and have the right option in another place.
     """
     _needs_jupyter()
     from llamalab.course.classroom import course, dues

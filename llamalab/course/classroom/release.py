@@ -2,7 +2,7 @@
 
     source/ASSIGNMENT/NOTEBOOK.ipynb    the teacher's, with the answers marked
     release/ASSIGNMENT/NOTEBOOK.ipynb   the students', which nbgrader would write the same way
-    handout/STUDENT/ASSIGNMENT/…        where students are named: each with an order of their own
+    handout/STUDENT/ASSIGNMENT/…        where students are named: each with a quiz of their own
     nbgrader_config.py  assignments.csv (until when)  points.md (what counts how much, what next)
 
 An assignment is a notebook, and has its name.
@@ -20,7 +20,7 @@ from llamalab.course.classroom import dues, folder
 from llamalab.course.classroom.course import Lesson
 from llamalab.course.classroom.kernel import Limits
 from llamalab.course.classroom.solutions import STUB, teachers
-from llamalab.course.classroom.variant import shuffled
+from llamalab.course.classroom.variant import varied
 
 DEFAULT = Limits()
 
@@ -38,11 +38,11 @@ def release(
     }
     for lesson in lessons:
         name = f"{lesson.name}/{lesson.path.name}"
-        notebook = shuffled(lesson.notebook, variant)
+        notebook = varied(lesson.notebook, variant)
         files[f"source/{name}"] = _text(teachers(notebook))
         files[f"release/{name}"] = _text(notebook)
         for number, student in enumerate(students, variant + 1):
-            files[f"handout/{student}/{name}"] = _text(shuffled(lesson.notebook, number))
+            files[f"handout/{student}/{name}"] = _text(varied(lesson.notebook, number))
     folder.write(where, files, again="release/")
     return list(files)
 

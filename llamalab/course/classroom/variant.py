@@ -1,8 +1,9 @@
-"""Another order of a quiz's options, so that neighbours cannot copy a letter.
+"""A quiz about other numbers, its options in another order: neighbours cannot copy an answer.
 
-`quiz.why_tie.ask()` becomes `quiz.why_tie.shuffled(7).ask()`, and its stored output the page that
-this shows. What is asked, what each option explains, and all points stay the same. The exercises
-stay the same too: their probes are chosen, not only drawn, and every wrong answer is named by them.
+`quiz.why_tie.ask()` becomes `quiz.why_tie.varied(7).ask()`, and its stored output the page that
+this shows. A question about numbers is asked about others (`engine.quiz.varying`), every one in
+another order; what it is about, what an option explains, and all points stay. The exercises stay
+too: their probes are chosen, not only drawn, and every wrong answer is named by them.
 """
 
 import copy
@@ -17,14 +18,14 @@ from llamalab.course.catalogue import quiz
 ASKS = re.compile(r"quiz\.(\w+)\.ask\(\)")
 
 
-def shuffled(notebook: Any, variant: int) -> Any:
-    """A copy with the options of every question in the order of this number; 0 changes nothing."""
+def varied(notebook: Any, variant: int) -> Any:
+    """A copy with every question as this number has it; 0 changes nothing."""
     made = copy.deepcopy(notebook)
     for cell in made.cells:
         asks = ASKS.fullmatch(cell.source.strip()) if cell.cell_type == "code" else None
         if asks and variant:
-            cell.source = f"quiz.{asks[1]}.shuffled({variant}).ask()"
-            shown = getattr(quiz, asks[1]).shuffled(variant).shown()
+            cell.source = f"quiz.{asks[1]}.varied({variant}).ask()"
+            shown = getattr(quiz, asks[1]).varied(variant).shown()
             data = {"text/html": shown.html, "text/plain": shown.text}
             count = cell.get("execution_count")
             cell.outputs = [new_output("execute_result", data=data, execution_count=count)]

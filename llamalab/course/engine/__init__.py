@@ -14,7 +14,7 @@ card.py        what the learner sees;  quiz.py  a question whose options explain
 """
 
 from llamalab.course.engine.exercise import Exercise
-from llamalab.course.engine.quiz import Option, Question
+from llamalab.course.engine.quiz import Option, Question, varying
 from llamalab.course.engine.task import Misconception, WrongAnswers, seeded
 
-__all__ = ["Exercise", "Misconception", "Option", "Question", "WrongAnswers", "seeded"]
+__all__ = ["Exercise", "Misconception", "Option", "Question", "WrongAnswers", "seeded", "varying"]

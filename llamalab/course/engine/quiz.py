@@ -4,8 +4,10 @@ With a kernel it is a set of radio buttons; without one, the options are lines t
 that the page can be read on its own. Both come from the same data in one output.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 from llamalab.course.engine.card import in_notebook, say
 from llamalab.course.figures.html import Html, tag, text
@@ -24,32 +26,37 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """One question; exactly one option is right. variant: whose order the options have; 0 is
-    the course's own."""
+    """One question; exactly one option is right, and no two read alike. variant: whose numbers
+    and order it has; 0 is the course's own. versions: itself about other numbers."""
 
     name: str
     text: str
     options: tuple[Option, ...]
     variant: int = 0
+    versions: tuple["Question", ...] = ()
 
     def __post_init__(self) -> None:
         right = sum(option.right for option in self.options)
         if right != 1:
             raise ValueError(f"question {self.name!r} has {right} right options, not 1")
+        if len({option.text for option in self.options}) < len(self.options):
+            raise ValueError(f"question {self.name!r} has an option twice")
 
-    def shuffled(self, variant: int) -> "Question":
-        """The same question in another order, the same one for the same number. In two numbers
-        that follow each other the right option has two places."""
+    def varied(self, variant: int) -> "Question":
+        """The same question about other numbers, if it has any, and in another order: the same
+        one for the same number. In two numbers that follow each other the right option has two
+        places."""
         if variant == 0:
             return self
+        asked = self.versions[variant % len(self.versions)] if self.versions else self
         wrong = sorted(
-            (option for option in self.options if not option.right),
+            (option for option in asked.options if not option.right),
             key=lambda option: sha256(f"{variant} {option.text}".encode()).digest(),
         )
-        right = next(option for option in self.options if option.right)
+        right = next(option for option in asked.options if option.right)
         first = sha256(self.name.encode()).digest()[0]
         wrong.insert((first + variant) % len(self.options), right)
-        return replace(self, options=tuple(wrong), variant=variant)
+        return replace(asked, options=tuple(wrong), variant=variant)
 
     def answer(self, number: int) -> str:
         """What choosing option `number`, counted from 1, tells you."""
@@ -70,7 +77,7 @@ class Question:
 
     def _text(self) -> str:
         lines = [f"  {i}. {option.text}" for i, option in enumerate(self.options, 1)]
-        order = f".shuffled({self.variant})" if self.variant else ""
+        order = f".varied({self.variant})" if self.variant else ""
         foot = f"(quiz.{self.name}{order}.answer(1) tells you about the first.)"
         return "\n".join([self.text, *lines, foot])
 
@@ -101,3 +108,18 @@ class Question:
         box = ipywidgets.VBox([question, buttons, reply, reach()])
         box.buttons, box.reply = buttons, reply
         return box
+
+
+def varying(*draws: Any) -> Callable[[Callable[..., Question]], Question]:
+    """A question about numbers: the course asks about the first of these, a variant about another.
+
+    @varying(10, 12, 7)
+    def rows_that_move(n): return Question("rows_that_move", f"A batch holds {n} …", …)
+    """
+    each = [draw if isinstance(draw, tuple) else (draw,) for draw in draws]
+
+    def make(write: Callable[..., Question]) -> Question:
+        versions = tuple(write(*draw) for draw in each)
+        return replace(versions[0], versions=versions)
+
+    return make

@@ -1,6 +1,34 @@
 """The questions of notebook 01."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
+
+
+@varying((32000, 4000), (16000, 2400), (8000, 1100), (1000, 61), (4096, 737))
+def how_many_merges(pieces, characters):
+    return Question(
+        "how_many_merges",
+        f"A vocabulary has {pieces:,} pieces: <unk>, <s>, </s>, the 256 bytes, {characters:,} "
+        "single characters, and what was merged. How many merges had to be learned?",
+        (
+            Option(
+                f"{pieces:,}: one for every piece",
+                "The pieces that nothing was merged for are there from the start: three names, the "
+                "bytes, and the characters.",
+            ),
+            Option(
+                f"{pieces - 259 - characters:,}",
+                f"{pieces:,} - 3 - 256 - {characters:,}. Each merge adds one piece, and takes none "
+                "away: the two it was made of stay in the vocabulary.",
+                right=True,
+            ),
+            Option(
+                f"{(pieces - 259 - characters) // 2:,}: a merge uses up two pieces",
+                "It uses them and leaves them where they are. A text in which they do not meet "
+                "still needs both.",
+            ),
+        ),
+    )
+
 
 QUIZ = (
     Question(
@@ -91,4 +119,5 @@ QUIZ = (
             ),
         ),
     ),
+    how_many_merges,
 )

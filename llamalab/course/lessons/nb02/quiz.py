@@ -1,11 +1,13 @@
 """The questions of notebook 02."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
 
-QUIZ = (
-    Question(
+
+@varying(10, 12, 7, 25, 40)
+def rows_that_move(n):
+    return Question(
         "rows_that_move",
-        "A batch holds 10 different tokens; the table has 32,000 rows and is not tied. After one "
+        f"A batch holds {n} different tokens; the table has 32,000 rows and is not tied. After one "
         "step of plain gradient descent, without weight decay, how many rows have changed?",
         (
             Option(
@@ -14,7 +16,7 @@ QUIZ = (
                 "and a row that nobody took had no part in the loss.",
             ),
             Option(
-                "10",
+                f"{n}",
                 "Every other row has gradient 0. (Weight decay, which shrinks every row, would "
                 "move them all, and so would the momentum of earlier steps.)",
                 right=True,
@@ -25,7 +27,41 @@ QUIZ = (
                 "tokens have different rows.",
             ),
         ),
-    ),
+    )
+
+
+@varying(1000, 500, 2000, 300, 4000)
+def thousandfold(k):
+    return Question(
+        "thousandfold",
+        f"You multiply a vector by {k:,} and put it through RMSNorm. What becomes of the output?",
+        (
+            Option(
+                f"It is {k:,} times as large",
+                f"The size grew by {k:,} too, and is divided out again.",
+            ),
+            Option(
+                "Nothing, as long as the vector was well above the square root of eps before",
+                "Scale drops out. Only where the mean square is near eps or below it does the "
+                "length still show: eps is the floor beneath which the norm lets go.",
+                right=True,
+            ),
+            Option(
+                "It depends on the vector's mean",
+                "In LayerNorm the mean is taken out, in RMSNorm it is not; but in both "
+                f"multiplying by {k:,} changes nothing.",
+            ),
+            Option(
+                "It overflows",
+                "In float16 it may, if the square is taken there: 256 is already too large. That "
+                f"is why the arithmetic runs in float32, where {k:,} is harmless.",
+            ),
+        ),
+    )
+
+
+QUIZ = (
+    rows_that_move,
     Question(
         "why_tie",
         "Llama 2 keeps a separate output head; llama2.c's small models share one matrix. What "
@@ -50,32 +86,7 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "thousandfold",
-        "You multiply a vector by 1,000 and put it through RMSNorm. What becomes of the output?",
-        (
-            Option(
-                "It is 1,000 times as large",
-                "The size grew by 1,000 too, and is divided out again.",
-            ),
-            Option(
-                "Nothing, as long as the vector was well above the square root of eps before",
-                "Scale drops out. Only where the mean square is near eps or below it does the "
-                "length still show: eps is the floor beneath which the norm lets go.",
-                right=True,
-            ),
-            Option(
-                "It depends on the vector's mean",
-                "In LayerNorm the mean is taken out, in RMSNorm it is not; but in both "
-                "multiplying by 1,000 changes nothing.",
-            ),
-            Option(
-                "It overflows",
-                "In float16 it may, if the square is taken there: 256 is already too large. That "
-                "is why the arithmetic runs in float32, where 1,000 is harmless.",
-            ),
-        ),
-    ),
+    thousandfold,
     Question(
         "last_norm",
         "Every block of Llama 2 normalises what it reads. Why is there one more norm "

@@ -1,17 +1,19 @@
 """The questions of notebook 03."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
 
-QUIZ = (
-    Question(
+
+@varying(100, 40, 250, 64, 170)
+def rope_moved_text(n):
+    return Question(
         "rope_moved_text",
-        "You put 100 tokens of other text before a sentence. What happens to the scores between "
+        f"You put {n} tokens of other text before a sentence. What happens to the scores between "
         "the words of the sentence, in one layer, if their vectors are the same as before?",
         (
             Option(
                 "They shrink: the words stand further from the beginning",
                 "In RoPE nothing is measured from the beginning. Both the query and the key have "
-                "moved by 100, and turned by the same further angle.",
+                f"moved by {n}, and turned by the same further angle.",
             ),
             Option(
                 "Nothing",
@@ -25,7 +27,62 @@ QUIZ = (
                 "between the two.",
             ),
         ),
-    ),
+    )
+
+
+@varying(500, 320, 90, 750, 41)
+def rope_cached_keys(n):
+    return Question(
+        "rope_cached_keys",
+        f"The model has {n} keys in its cache and reads token {n + 1}. Which keys must be turned?",
+        (
+            Option(
+                f"All {n + 1}: their distance to the new query is another one now",
+                "It is, and the new query's own angle brings it in. A key's angle says where the "
+                "key stands, and it has not moved.",
+            ),
+            Option(
+                f"Only the new one, by the angle of place {n}",
+                f"Counting from 0, token {n + 1} stands at place {n}. The others were turned when "
+                "they came, and stay.",
+                right=True,
+            ),
+            Option(
+                "Only the new one, by the angle of place 0, since it comes alone",
+                "That is the bug that no test finds whose positions always start at 0.",
+            ),
+        ),
+    )
+
+
+@varying(100, 50, 10, 20, 40)
+def rope_larger_theta(k):
+    return Question(
+        "rope_larger_theta",
+        f"You make theta {k} times larger and train on. Which hands does that change least?",
+        (
+            Option(
+                "The fast ones: the first turns by one radian a position whatever theta is",
+                "Its exponent is 0. The higher the pair, the more it is slowed; near neighbours "
+                "are told apart as before.",
+                right=True,
+            ),
+            Option(
+                "The slow ones: they hardly move anyway",
+                "In angle a position they change by little, but as a share they change most: the "
+                f"last is nearly {k} times slower.",
+            ),
+            Option(
+                "None: all are slowed by the same factor",
+                "That is interpolation, where positions are divided. theta works through the "
+                "exponent 2i/D, so each pair is slowed by its own factor.",
+            ),
+        ),
+    )
+
+
+QUIZ = (
+    rope_moved_text,
     Question(
         "rope_why_not_v",
         "RoPE turns queries and keys. Why not the values too?",
@@ -71,47 +128,6 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "rope_cached_keys",
-        "The model has 500 keys in its cache and reads token 501. Which keys must be turned?",
-        (
-            Option(
-                "All 501: their distance to the new query is another one now",
-                "It is, and the new query's own angle brings it in. A key's angle says where the "
-                "key stands, and it has not moved.",
-            ),
-            Option(
-                "Only the new one, by the angle of place 500",
-                "Counting from 0, token 501 stands at place 500. The others were turned when they "
-                "came, and stay.",
-                right=True,
-            ),
-            Option(
-                "Only the new one, by the angle of place 0, since it comes alone",
-                "That is the bug that no test finds whose positions always start at 0.",
-            ),
-        ),
-    ),
-    Question(
-        "rope_larger_theta",
-        "You make theta 100 times larger and train on. Which hands does that change least?",
-        (
-            Option(
-                "The fast ones: the first turns by one radian a position whatever theta is",
-                "Its exponent is 0. The higher the pair, the more it is slowed; near neighbours "
-                "are told apart as before.",
-                right=True,
-            ),
-            Option(
-                "The slow ones: they hardly move anyway",
-                "In angle a position they change by little, but as a share they change most: the "
-                "last is nearly 100 times slower.",
-            ),
-            Option(
-                "None: all are slowed by the same factor",
-                "That is interpolation, where positions are divided. theta works through the "
-                "exponent 2i/D, so each pair is slowed by its own factor.",
-            ),
-        ),
-    ),
+    rope_cached_keys,
+    rope_larger_theta,
 )

@@ -1,6 +1,65 @@
 """The questions of notebook 04."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
+
+
+@varying(100, 36, 250, 63, 480)
+def mask_for_one(n):
+    return Question(
+        "mask_for_one",
+        f"A cache holds {n} tokens and one new token comes. What does the causal mask of its "
+        "attention hide?",
+        (
+            Option(
+                f"The {n} old tokens: only the new one is computed",
+                "Only the new one asks, but it asks all of them. That is what they were kept for.",
+            ),
+            Option(
+                "Nothing",
+                f"The new token is the last of {n + 1}, and nothing comes after it. With T = 1 no "
+                "mask is needed, which is why a wrong one so often goes unnoticed until T = 2.",
+                right=True,
+            ),
+            Option(
+                "All but the first token",
+                "That is what a mask aligned to the start does: row 0 of a triangle. The row that "
+                "is wanted is the last.",
+            ),
+        ),
+    )
+
+
+@varying((2, 5, 9, 12, 4), (3, 4, 11, 6, 2), (2, 7, 10, 15, 5), (4, 3, 8, 10, 2), (3, 6, 13, 8, 4))
+def shape_of_scores(b, t, s, h, n_kv):
+    return Question(
+        "shape_of_scores",
+        f"q is ({b}, {t}, {h}, 16) and k is ({b}, {s}, {n_kv}, 16): batch, tokens, heads, numbers "
+        "a head. Which shape do the scores have?",
+        (
+            Option(
+                f"({b}, {h}, {t}, {s})",
+                f"For each of the {b} texts and each of the {h} query heads a table: {t} new "
+                f"tokens ask, {s} in the cache answer. The 16 numbers are summed over.",
+                right=True,
+            ),
+            Option(
+                f"({b}, {n_kv}, {t}, {s})",
+                f"The {n_kv} key heads are shared, by {h // n_kv} query heads each. But each of "
+                "those asks a question of its own, and has scores of its own.",
+            ),
+            Option(
+                f"({b}, {h}, {s}, {s})",
+                f"Only the {t} new tokens ask. What the others asked was answered in "
+                "earlier steps.",
+            ),
+            Option(
+                f"({b}, {h}, {t}, 16)",
+                "That is the shape after the values have been added up. A score is one number for "
+                "a pair of tokens.",
+            ),
+        ),
+    )
+
 
 QUIZ = (
     Question(
@@ -30,28 +89,8 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "mask_for_one",
-        "A cache holds 100 tokens and one new token comes. What does the causal mask of its "
-        "attention hide?",
-        (
-            Option(
-                "The 100 old tokens: only the new one is computed",
-                "Only the new one asks, but it asks all of them. That is what they were kept for.",
-            ),
-            Option(
-                "Nothing",
-                "The new token is the last of 101, and nothing comes after it. With T = 1 no mask "
-                "is needed, which is why a wrong one so often goes unnoticed until T = 2.",
-                right=True,
-            ),
-            Option(
-                "All but the first token",
-                "That is what a mask aligned to the start does: row 0 of a triangle. The row that "
-                "is wanted is the last.",
-            ),
-        ),
-    ),
+    shape_of_scores,
+    mask_for_one,
     Question(
         "what_is_cached",
         "What lies in Llama 2's cache for each token?",

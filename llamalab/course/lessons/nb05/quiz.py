@@ -1,6 +1,66 @@
 """The questions of notebook 05."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
+
+
+@varying("third", "second", "fifth", "fourth", "seventh")
+def who_mixes(which):
+    return Question(
+        "who_mixes",
+        f"You change the {which} token of a text. In which outputs of a single feed-forward layer "
+        "does it show?",
+        (
+            Option(
+                f"In the {which} and all later ones",
+                "That is causal attention. This layer never looks at a neighbour.",
+            ),
+            Option(
+                f"In the {which} alone",
+                "Each token's vector goes through the same three matrices, on its own. What "
+                "tokens know of each other they know from attention.",
+                right=True,
+            ),
+            Option(
+                "In all of them",
+                "Only if a sum ran over the positions. All sums here run over the numbers of one "
+                "vector.",
+            ),
+        ),
+    )
+
+
+@varying((400, 64), (310, 32), (500, 128), (200, 48), (720, 100))
+def which_width(dim, multiple_of):
+    third = 2 * 4 * dim // 3
+    down = third // multiple_of * multiple_of
+    return Question(
+        "which_width",
+        f"A model has dim = {dim} and multiple_of = {multiple_of}, and no multiplier. How wide is "
+        "its hidden layer by Meta's rule?",
+        (
+            Option(
+                f"{4 * dim:,}",
+                "4 dim is the start of the rule: the width of the old layer, which has two "
+                "matrices. With three, two thirds of it are taken.",
+            ),
+            Option(
+                f"{third:,}",
+                f"Two thirds of 4 dim, cut to a whole number. It is no multiple of {multiple_of} "
+                "yet, and hardware likes round sizes.",
+            ),
+            Option(
+                f"{down:,}",
+                f"A multiple of {multiple_of}, but rounded down. The rule rounds up.",
+            ),
+            Option(
+                f"{down + multiple_of:,}",
+                f"Two thirds of {4 * dim:,} is {third:,}, cut to a whole number; the next multiple "
+                f"of {multiple_of} is {(down + multiple_of) // multiple_of} times {multiple_of}.",
+                right=True,
+            ),
+        ),
+    )
+
 
 QUIZ = (
     Question(
@@ -70,26 +130,6 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "who_mixes",
-        "You change the third token of a text. In which outputs of a single feed-forward layer "
-        "does it show?",
-        (
-            Option(
-                "In the third and all later ones",
-                "That is causal attention. This layer never looks at a neighbour.",
-            ),
-            Option(
-                "In the third alone",
-                "Each token's vector goes through the same three matrices, on its own. What "
-                "tokens know of each other they know from attention.",
-                right=True,
-            ),
-            Option(
-                "In all of them",
-                "Only if a sum ran over the positions. All sums here run over the numbers of one "
-                "vector.",
-            ),
-        ),
-    ),
+    which_width,
+    who_mixes,
 )

@@ -1,12 +1,16 @@
 """The questions of notebook 06."""
 
-from llamalab.course.engine import Option, Question
+from math import log
 
-QUIZ = (
-    Question(
+from llamalab.course.engine import Option, Question, varying
+
+
+@varying(512, 1000, 4096, 2048, 768)
+def what_loss_shows(v):
+    return Question(
         "what_loss_shows",
-        "You have assembled a model with 512 pieces in its vocabulary. Its first loss, before any "
-        "training, is 6.24, which is ln 512. What do you know?",
+        f"You have assembled a model with {v} pieces in its vocabulary. Its first loss, before any "
+        f"training, is {log(v):.2f}, which is ln {v}. What do you know?",
         (
             Option(
                 "The blocks are wired rightly",
@@ -22,11 +26,15 @@ QUIZ = (
             ),
             Option(
                 "Nothing: it depends on the seed and on the text",
-                "It hardly depends on either. An even bet over 512 pieces costs ln 512 whatever "
+                f"It hardly depends on either. An even bet over {v} pieces costs ln {v} whatever "
                 "the next piece is.",
             ),
         ),
-    ),
+    )
+
+
+QUIZ = (
+    what_loss_shows,
     Question(
         "count_is_blind",
         "Someone's copy of Llama 2 7B has exactly 6,738,415,616 parameters. Which mistake may "

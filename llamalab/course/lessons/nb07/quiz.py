@@ -1,17 +1,21 @@
 """The questions of notebook 07."""
 
-from llamalab.course.engine import Option, Question
+from math import log
 
-QUIZ = (
-    Question(
+from llamalab.course.engine import Option, Question, varying
+
+
+@varying((32000, 14.9), (8000, 13.2), (4096, 12.6), (16000, 14.1), (64000, 15.8))
+def too_surprised(v, loss):
+    return Question(
         "too_surprised",
-        "Your vocabulary has 32,000 pieces. The first loss of a fresh model is 14.9. What now?",
+        f"Your vocabulary has {v:,} pieces. The first loss of a fresh model is {loss}. What now?",
         (
             Option(
                 "Train on: the loss is always high at first",
-                "High, but not as high as that: who knows nothing is surprised by ln 32,000 = "
-                "10.4 on average. 14.9 takes being sure of the wrong thing, and a fresh model has "
-                "no business being sure.",
+                f"High, but not as high as that: who knows nothing is surprised by ln {v:,} = "
+                f"{log(v):.1f} on average. {loss} takes being sure of the wrong thing, and a fresh "
+                "model has no business being sure.",
             ),
             Option(
                 "Stop: it is surer than one who knows nothing, and wrong",
@@ -24,7 +28,43 @@ QUIZ = (
                 "No step has been taken yet. Nothing about the optimizer can be in this number.",
             ),
         ),
-    ),
+    )
+
+
+@varying(
+    (10, 90, "Nine", "ninth"),
+    (20, 80, "Four", "quarter"),
+    (20, 60, "Three", "third"),
+    (12, 72, "Six", "sixth"),
+    (15, 75, "Five", "fifth"),
+)
+def whose_mean(few, many, times, part):
+    return Question(
+        "whose_mean",
+        f"Two micro-batches: one has {few} counted tokens, the other {many}. You average their two "
+        "mean losses. How much does a token in the first weigh, compared with one in the second?",
+        (
+            Option(
+                "The same: it is an average",
+                "Of the pieces, not of the tokens. Each piece has half of the say, and in the "
+                f"first {few} tokens share that half.",
+            ),
+            Option(
+                f"{times} times as much",
+                f"Half the say over {few} tokens is 1/{2 * few} each; over {many} it is "
+                f"1/{2 * many}.",
+                right=True,
+            ),
+            Option(
+                f"A {part}",
+                "The other way round: where fewer share the same half, each has more of it.",
+            ),
+        ),
+    )
+
+
+QUIZ = (
+    too_surprised,
     Question(
         "why_warm_up",
         "Adam divides by the size of the gradient, and it corrects its averages for having begun "
@@ -49,28 +89,7 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "whose_mean",
-        "Two micro-batches: one has 10 counted tokens, the other 90. You average their two mean "
-        "losses. How much does a token in the first weigh, compared with one in the second?",
-        (
-            Option(
-                "The same: it is an average",
-                "Of the pieces, not of the tokens. Each piece has half of the say, and in the "
-                "first ten tokens share that half.",
-            ),
-            Option(
-                "Nine times as much",
-                "Half the say over 10 tokens is a twentieth each; over 90 it is a hundred and "
-                "eightieth.",
-                right=True,
-            ),
-            Option(
-                "A ninth",
-                "The other way round: where fewer share the same half, each has more of it.",
-            ),
-        ),
-    ),
+    whose_mean,
     Question(
         "past_the_optimum",
         "For the compute that 7B cost, a larger model on fewer tokens would probably have reached "

@@ -1,22 +1,25 @@
 """The questions of notebook 08."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
 
-QUIZ = (
-    Question(
+
+@varying((0.95, 0.9), (0.85, 0.8), (0.75, 0.7), (0.97, 0.92), (0.66, 0.6))
+def sure_model(sure, p):
+    return Question(
         "sure_model",
-        "At some place the model gives one token 0.95. You sample with top-p 0.9. What can come?",
+        f"At some place the model gives one token {sure}. You sample with top-p {p}. What can "
+        "come?",
         (
             Option(
                 "That token or one of a few others",
-                "Those in front of the second token hold 0.95 already, more than 0.9: the second "
-                "is not needed, nor any behind it.",
+                f"Those in front of the second token hold {sure} already, more than {p}: the "
+                "second is not needed, nor any behind it.",
             ),
             Option(
                 "That token alone",
-                "It crosses 0.9 by itself, and stays because it is the one that crosses. Where the "
-                "model is sure, top-p is greedy; where it is not, it lets many in. Top-k does not "
-                "know the difference.",
+                f"It crosses {p} by itself, and stays because it is the one that crosses. Where "
+                "the model is sure, top-p is greedy; where it is not, it lets many in. Top-k does "
+                "not know the difference.",
                 right=True,
             ),
             Option(
@@ -25,7 +28,11 @@ QUIZ = (
                 "is left, and the program draws from nan.",
             ),
         ),
-    ),
+    )
+
+
+QUIZ = (
+    sure_model,
     Question(
         "order_of_things",
         "Temperature 0.5 and top-p 0.9 together. Does it matter which comes first?",

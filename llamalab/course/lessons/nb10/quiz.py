@@ -1,11 +1,19 @@
 """The questions of notebook 10."""
 
-from llamalab.course.engine import Option, Question
+from math import exp
 
-QUIZ = (
-    Question(
+from llamalab.course.engine import Option, Question, varying
+
+
+def sigma(x: float) -> float:
+    return 1 / (1 + exp(-x))
+
+
+@varying(3.2, 2.2, 1.4, 4.0, 0.8)
+def zero_of_a_reward(r):
+    return Question(
         "zero_of_a_reward",
-        "A reward model gives an answer 3.2. Is it a good answer?",
+        f"A reward model gives an answer {r}. Is it a good answer?",
         (
             Option(
                 "Yes: it is above 0",
@@ -19,27 +27,31 @@ QUIZ = (
                 right=True,
             ),
             Option(
-                "Yes: sigma(3.2) is 0.96, so it is 96 % good",
+                f"Yes: sigma({r}) is {sigma(r):.2f}, so it is {100 * sigma(r):.0f} % good",
                 "sigma turns a DIFFERENCE into a probability: that of being preferred to another. "
                 "Of one score alone it is the chance against an answer that happens to score 0.",
             ),
         ),
-    ),
-    Question(
+    )
+
+
+@varying(1, 3, 2)
+def what_a_margin_does(m):
+    return Question(
         "what_a_margin_does",
-        "Two pairs have the same gap of 1. One was marked significantly better (margin 1), the "
-        "other unsure (margin 0). Which one pulls harder?",
+        f"Two pairs have the same gap of {m}. One was marked significantly better (margin {m}), "
+        "the other unsure (margin 0). Which one pulls harder?",
         (
             Option(
                 "The one marked significantly better",
-                "It has to win by 1 and just does: sigma(1 - 1) is a half, and a half is its pull. "
-                "The unsure pair has a pull of sigma(-1), 0.27.",
+                f"It has to win by {m} and just does: sigma({m} - {m}) is a half, and a half is "
+                f"its pull. The unsure pair has a pull of sigma(-{m}), {sigma(-m):.2f}.",
                 right=True,
             ),
             Option(
                 "The unsure one: it has more left to learn",
-                "A margin of 0 asks for the least. This pair is in the right order and 1 apart; of "
-                "all that could be asked of it, most is done.",
+                f"A margin of 0 asks for the least. This pair is in the right order and {m} apart; "
+                "of all that could be asked of it, most is done.",
             ),
             Option(
                 "Both alike: a margin moves the loss, not its slope",
@@ -47,7 +59,38 @@ QUIZ = (
                 "the curve at which the pair stands, and the slope there is another.",
             ),
         ),
-    ),
+    )
+
+
+@varying((3, "three times"), (2, "twice"), (4, "four times"))
+def who_is_calibrated(k, times):
+    return Question(
+        "who_is_calibrated",
+        f"All scores of a reward model are multiplied by {k}. What changes?",
+        (
+            Option(
+                "Accuracy rises: the gaps are clearer",
+                "No pair changes its order, so exactly the same ones are right.",
+            ),
+            Option(
+                "Accuracy stays; it is surer of everything, and right less often than it says",
+                f"Of the pairs it was 73 % sure of it is now {100 * sigma(k):.0f} % sure, and 73 % "
+                "of them are still what is right. The calibration error sees that; accuracy "
+                "cannot.",
+                right=True,
+            ),
+            Option(
+                "Nothing: only differences count",
+                "A shift leaves differences alone, a factor does not. And in PPO the factor is "
+                f"there too: with rewards {times} as large the KL's price counts 1/{k} as much.",
+            ),
+        ),
+    )
+
+
+QUIZ = (
+    zero_of_a_reward,
+    what_a_margin_does,
     Question(
         "sixty_five_percent",
         "A reward model agrees with 65 % of its test labels. Has it learned little?",
@@ -71,27 +114,7 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "who_is_calibrated",
-        "All scores of a reward model are multiplied by 3. What changes?",
-        (
-            Option(
-                "Accuracy rises: the gaps are clearer",
-                "No pair changes its order, so exactly the same ones are right.",
-            ),
-            Option(
-                "Accuracy stays; it is surer of everything, and right less often than it says",
-                "Of the pairs it was 73 % sure of it is now 95 % sure, and 73 % of them are still "
-                "what is right. The calibration error sees that; accuracy cannot.",
-                right=True,
-            ),
-            Option(
-                "Nothing: only differences count",
-                "A shift leaves differences alone, a factor does not. And in PPO the factor is "
-                "there too: with rewards three times as large the KL's price is a third.",
-            ),
-        ),
-    ),
+    who_is_calibrated,
     Question(
         "what_pairs_teach",
         "A reward model is right in nine of ten held-out pairs. In every pair it was trained and "

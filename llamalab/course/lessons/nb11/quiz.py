@@ -1,12 +1,14 @@
 """The questions of notebook 11."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
 
-QUIZ = (
-    Question(
+
+@varying(0.4, 0.3, 0.7, 0.2, 0.5)
+def negative_kl(k):
+    return Question(
         "negative_kl",
-        "Before the first step, the mean of k1 over a batch of drawn answers is -0.4 a token. What "
-        "has happened?",
+        f"Before the first step, the mean of k1 over a batch of drawn answers is -{k} a token. "
+        "What has happened?",
         (
             Option(
                 "Nothing: k1 of a single token may be negative",
@@ -27,7 +29,38 @@ QUIZ = (
                 "at the first step.",
             ),
         ),
-    ),
+    )
+
+
+@varying((-1, 1.5), (-2, 1.4), (-1, 1.8), (-0.5, 1.6), (-2, 1.3))
+def why_smaller_gain(a, ratio):
+    return Question(
+        "why_smaller_gain",
+        f"A token has A = {a} and its ratio is already {ratio}. Its free gain is {a * ratio:g}, "
+        f"its clipped one {a * 1.2:g}. Which counts?",
+        (
+            Option(
+                f"{a * 1.2:g}: beyond the clip nothing may pull",
+                "It went the WRONG way, and becomes likelier though it is bad. Were it stopped "
+                "here, nothing would bring it back.",
+            ),
+            Option(
+                f"{a * ratio:g}, the smaller one: it went the wrong way, and is to be brought back",
+                "The clip only takes away the reason to go on in the right direction. The minimum "
+                "knows the two cases apart by itself.",
+                right=True,
+            ),
+            Option(
+                "The mean of both",
+                "There is no mean in PPO's formula. Its minimum is a bound from below on what a "
+                "step gains: pessimism is the whole idea.",
+            ),
+        ),
+    )
+
+
+QUIZ = (
+    negative_kl,
     Question(
         "first_gradient",
         "At the first step of an iteration new and old policy are the same. What does the clip do?",
@@ -50,29 +83,7 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "why_smaller_gain",
-        "A token has A = -1 and its ratio is already 1.5. Its free gain is -1.5, its clipped one "
-        "-1.2. Which counts?",
-        (
-            Option(
-                "-1.2: beyond the clip nothing may pull",
-                "It went the WRONG way, and becomes likelier though it is bad. Were it stopped "
-                "here, nothing would bring it back.",
-            ),
-            Option(
-                "-1.5, the smaller one: it went the wrong way, and is to be brought back",
-                "The clip only takes away the reason to go on in the right direction. The minimum "
-                "knows the two cases apart by itself.",
-                right=True,
-            ),
-            Option(
-                "The mean of both",
-                "There is no mean in PPO's formula. Its minimum is a bound from below on what a "
-                "step gains: pessimism is the whole idea.",
-            ),
-        ),
-    ),
+    why_smaller_gain,
     Question(
         "where_the_score_goes",
         "Why is the score not given to every token of the answer?",

@@ -1,30 +1,38 @@
 """The questions of notebook 12."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
 
-QUIZ = (
-    Question(
+
+@varying((4, 32, ", as in Q4_0"), (8, 32, ", as in Q8_0"), (4, 64, ""), (4, 16, ""), (8, 64, ""))
+def bits_per_weight(bits, block, name):
+    return Question(
         "bits_per_weight",
-        "Q4_0 has 4-bit codes. How many bits does a weight take?",
+        f"Codes of {bits} bits, in blocks of {block}, each with a scale of 16 bits{name}. How many "
+        "bits does a weight take?",
         (
             Option(
-                "4",
-                "The codes do. But a block of 32 has a scale of 16 bits besides, and without it "
-                "the codes mean nothing.",
+                f"{bits}",
+                f"The codes do. But a block of {block} has a scale of 16 bits besides, and without "
+                "it the codes mean nothing.",
             ),
             Option(
-                "4.5",
-                "18 bytes for 32 numbers: 16 of codes and 2 of scale. A smaller block would follow "
-                "its numbers more closely and pay more for scales.",
+                f"{bits + 16 / block:g}",
+                f"{bits * block // 8 + 2} bytes for {block} numbers: {bits * block // 8} of "
+                "codes and 2 of scale. A smaller block would follow its numbers more closely "
+                "and pay more for scales.",
                 right=True,
             ),
             Option(
-                "4.125",
-                "That is one 16-bit scale for 128 numbers, as GPTQ is often run. Q4_0's blocks "
-                "hold 32.",
+                f"{bits + 16 / 128:g}",
+                f"That is one 16-bit scale for 128 numbers, as GPTQ is often run. These blocks "
+                f"hold {block}.",
             ),
         ),
-    ),
+    )
+
+
+QUIZ = (
+    bits_per_weight,
     Question(
         "same_bits",
         "Q4_0 and NF4 with double quantization both have 4-bit codes. What differs?",
@@ -70,7 +78,7 @@ QUIZ = (
     ),
     Question(
         "faster",
-        "A model in Q4_0 reads an eighth of the bytes of float32. Does it write eight times as "
+        "A model in Q4_0 reads a seventh of the bytes of float32. Does it write seven times as "
         "fast?",
         (
             Option(

@@ -1,6 +1,59 @@
 """The questions of notebook 13."""
 
-from llamalab.course.engine import Option, Question
+from llamalab.course.engine import Option, Question, varying
+
+
+@varying("0.034", "0.127", "0.058", "0.211", "0.009")
+def measured_or_not(wh):
+    return Question(
+        "measured_or_not",
+        f"The meter says {wh} Wh, “10 W for a busy core”. How well is that known?",
+        (
+            Option(
+                "To a thousandth of a watt-hour: it says so",
+                "The digits come from the seconds, which were measured. The 10 W is a round "
+                "figure, and a product is as good as its worst factor.",
+            ),
+            Option(
+                "As well as the 10 W, which nobody measured; the seconds are exact enough",
+                "An estimate is as good as its worst input, and here that is in plain sight. "
+                "With a counter (RAPL, NVML) the line would say so.",
+                right=True,
+            ),
+            Option(
+                "Not at all: without a power meter nothing can be said",
+                "Processor time bounds it well from above and below. An estimate with its inputs "
+                "shown can be corrected by whoever knows better.",
+            ),
+        ),
+    )
+
+
+@varying(("7B", 2), ("A model", 3), ("A model", 5), ("A model", 4), ("A model", 10))
+def when_serving_wins(who, n):
+    return Question(
+        "when_serving_wins",
+        f"At the same FLOPs for a joule, training takes 6N a token and writing 2N. {who} was "
+        f"trained on {n} trillion tokens. When has writing taken as much?",
+        (
+            Option(
+                f"After {n} trillion tokens",
+                "A token written costs a third of a token learned: forward alone.",
+            ),
+            Option(
+                f"After {3 * n} trillion, if writing were as efficient as training",
+                "It is not: one row at a time, a GPU waits for its memory. Alone the balance is "
+                "reached much earlier, in large batches about there.",
+                right=True,
+            ),
+            Option(
+                "Never: training is so much more",
+                "Training happens once. Whatever happens every day overtakes it; the question is "
+                "when.",
+            ),
+        ),
+    )
+
 
 QUIZ = (
     Question(
@@ -69,48 +122,6 @@ QUIZ = (
             ),
         ),
     ),
-    Question(
-        "measured_or_not",
-        "The meter says 0.034 Wh, “10 W for a busy core”. How well is that known?",
-        (
-            Option(
-                "To three digits: it says so",
-                "The digits come from the seconds, which were measured. The 10 W is a round "
-                "figure, and a product is as good as its worst factor.",
-            ),
-            Option(
-                "As well as the 10 W, which nobody measured; the seconds are exact enough",
-                "An estimate is as good as its worst input, and here that is in plain sight. "
-                "With a counter (RAPL, NVML) the line would say so.",
-                right=True,
-            ),
-            Option(
-                "Not at all: without a power meter nothing can be said",
-                "Processor time bounds it well from above and below. An estimate with its inputs "
-                "shown can be corrected by whoever knows better.",
-            ),
-        ),
-    ),
-    Question(
-        "when_serving_wins",
-        "At the same FLOPs for a joule, training takes 6N a token and writing 2N. 7B was trained "
-        "on 2 trillion tokens. When has writing taken as much?",
-        (
-            Option(
-                "After 2 trillion tokens",
-                "A token written costs a third of a token learned: forward alone.",
-            ),
-            Option(
-                "After 6 trillion, if writing were as efficient as training",
-                "It is not: one row at a time, a GPU waits for its memory. Alone the balance is "
-                "reached much earlier, in large batches about there.",
-                right=True,
-            ),
-            Option(
-                "Never: training is so much more",
-                "Training happens once. Whatever happens every day overtakes it; the question is "
-                "when.",
-            ),
-        ),
-    ),
+    measured_or_not,
+    when_serving_wins,
 )
