@@ -16,7 +16,7 @@ from nbgrader.preprocessors import Execute
 from traitlets import Integer
 
 from llamalab.course.classroom.grade import BEGINNINGS
-from llamalab.course.classroom.kernel import environment
+from llamalab.course.classroom.kernel import ended, environment
 
 CONFIG = "nbgrader_config.py"
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
@@ -56,9 +56,8 @@ class WalledExecute(Execute):
 
     def on_cell_executed(self, **told: Any) -> None:
         super().on_cell_executed(**told)
-        payload = told["execute_reply"]["content"].get("payload") or []
-        if any(one.get("source") == "ask_exit" for one in payload):
-            raise DeadKernelError("exit(): the kernel ends as soon as it has replied")
+        if how := ended(told["execute_reply"]["content"]):
+            raise DeadKernelError(how)
 
     async def async_start_new_kernel(self, **kwargs: Any) -> None:
         here = Path(self.resources.get("metadata", {}).get("path") or ".").resolve()
