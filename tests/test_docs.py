@@ -7,7 +7,10 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
+from benchmarks.notebooks import card
+
 ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 LINK = re.compile(r"(?<!!)\[(?:[^\]]+)\]\(([^)\s]+)\)")
@@ -132,9 +135,13 @@ def test_the_teachers_table_says_what_the_notebooks_say():
     sums = [0, 0, 0]
     for row in rows[:-1]:
         own = taken(row[0][1:3])
-        assert tuple(map(int, row[1:4])) == own, row[0]
+        assert tuple(map(int, row[1:4])) == own, (
+            f"docs/teaching.md, What each notebook takes, {row[0][1:3]}: the notebook has {own} "
+            "minutes to read, minutes of exercises, points"
+        )
         sums = [a + b for a, b in zip(sums, own)]
-    assert len(rows) == 15 and list(map(int, rows[-1][1:4])) == sums
+    assert len(rows) == 15
+    assert list(map(int, rows[-1][1:4])) == sums, "docs/teaching.md, the first table's last row"
 
 
 def test_its_seconds_are_those_of_readme():
@@ -150,8 +157,26 @@ def test_its_seconds_are_those_of_readme():
 def test_the_plans_add_up(title):
     for _, notebooks, read, exercises, _ in table(title):
         own = [taken(number) for number in notebooks.split()]
-        assert int(read) == sum(minutes for minutes, _, _ in own), notebooks
-        assert int(exercises) == sum(minutes for _, minutes, _ in own), notebooks
+        sums = sum(minutes for minutes, _, _ in own), sum(minutes for _, minutes, _ in own)
+        assert (int(read), int(exercises)) == sums, (
+            f"docs/teaching.md, {title}, the row of {notebooks}: the notebooks have {sums}"
+        )
+
+
+NUMBERS = "no one two three four five six seven eight".split()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_time_is_the_same_at_the_top_of_the_notebook_and_in_readme(path):
+    cells = nbformat.read(path, as_version=4).cells
+    title, asked = card(path)
+    exercises = [e for c in cells for e in re.findall(r"^### Exercise \d", c.source, re.M)]
+    counted = re.search(r"the (\w+) exercises", asked)
+    if counted:
+        assert counted[1] == NUMBERS[len(exercises)], f"{path.name}, first cell: {counted[0]}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    row = f"| [{title}](notebooks/{path.name}) | {asked} |"
+    assert row in readme, f"README.md, The notebooks: its row is to begin {row}"
 
 
 def test_the_mistakes_named_are_exercises_of_their_notebook():
@@ -162,6 +187,11 @@ def test_the_mistakes_named_are_exercises_of_their_notebook():
     sections = re.split(r"^### (\d\d) .*$", part, flags=re.M)[1:]
     assert sections[::2] == sorted(known)
     for number, text in zip(sections[::2], sections[1::2]):
-        assert 2 <= len(re.findall(r"^- ", text, re.M)) <= 3, number
+        questions = re.findall(r"^- ", text, re.M)
+        assert 2 <= len(questions) <= 3, (
+            f"docs/teaching.md, To discuss, {number}: {len(questions)} questions, not two or three"
+        )
         named = set(re.findall(r"[Ii]n `(\w+)`", text))
-        assert named <= known[number], (number, named - known[number])
+        assert named <= known[number], (
+            f"docs/teaching.md, Seen, {number}: no exercise of it is {named - known[number]}"
+        )

@@ -2,14 +2,18 @@
 
     python tools/new_exercise.py nb05 double            # after the lesson's last exercise
     python tools/new_exercise.py nb05 double --after silu
+    python tools/new_exercise.py nb05 double --below nb05-24    # under any cell, by its id
     python tools/new_exercise.py nb05 double --remove   # take it out again, without a trace
 
 It writes `llamalab/course/lessons/nb05/double.py` (answer, reference, probes, wrong answers,
-hints), names it in the lesson's ORDER, and puts two cells into the notebook: the stub and its
-check, with nbgrader's metadata. The tests of every exercise find it by themselves; the last line
-printed is the pytest command that runs them on it.
+hints), names it in the lesson's ORDER, and puts three cells into the notebook: the heading with
+number, points and minutes, the stub, and its check with nbgrader's metadata. The exercises behind
+it are numbered anew. The tests of every exercise find it by themselves; the last line printed is
+the pytest command that runs them on it.
 """
 
+import difflib
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -101,42 +105,47 @@ STUB = '''def {name}(x):
     """
     ...'''
 CHECK = "ex.{name}.check({name})"
+WORDS = "### Exercise 0: twice · 1 point, 3 minutes"
+HEADING = re.compile(r"^### Exercise (\d+)(?=:)", re.M)
 
 
-def cells(name: str, points: int) -> list[nbformat.NotebookNode]:
-    """The stub and its check, with the metadata that nbgrader asks for."""
+def cells(lesson: str, name: str, points: int) -> list[nbformat.NotebookNode]:
+    """The heading, the stub and its check, with the metadata that nbgrader asks for."""
     common = {"schema_version": 3, "task": False}
     stub = common | {"grade": False, "grade_id": name, "locked": False, "solution": True}
     check = common | {"grade": True, "grade_id": f"check-{name}", "locked": True, "solution": False}
-    made = []
+    made = [nbformat.v4.new_markdown_cell(WORDS, id=_id(lesson, f"{name}-words"))]
     for text, grading in ((STUB, stub), (CHECK, check | {"points": points})):
-        identity = f"{grading['grade_id'].replace('_', '-')}"
+        identity = _id(lesson, str(grading["grade_id"]))
         cell = nbformat.v4.new_code_cell(text.format(name=name), id=identity)
         cell.metadata.update(nbgrader=grading, tags=["nbval-check-output"])
         made.append(cell)
     return made
 
 
-def add(lesson: str, name: str, after: str | None = None) -> None:
-    """ValueError if there is such an exercise already, or no such lesson or place."""
+def add(lesson: str, name: str, after: str | None = None, below: str | None = None) -> list[str]:
+    """Behind the check of `after`, or under the cell `below`. The exercises that come after it, and
+    are numbered anew. ValueError if there is such an exercise already, or no such lesson or place.
+    """
     folder, path = _places(lesson)
     order = _order(folder)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"{name!r} is no name for an exercise: small letters, digits and _")
     if (folder / f"{name}.py").exists() or any(name in _order(f) for f in LESSONS.glob("nb*")):
         raise ValueError(f"there is an exercise called {name!r} already")
-    after = after or order[-1]
-    if after not in order:
-        raise ValueError(f"{lesson} has no exercise {after!r}; it has {', '.join(order)}")
+    if after and below:
+        raise ValueError("--after names an exercise and --below a cell: one of the two")
     notebook = tool.read(path)
-    ids = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in notebook.cells]
-    place = ids.index(f"check-{after}") + 1
-    notebook.cells[place:place] = cells(name, points=1)
+    place = _under(notebook, below) if below else _behind(notebook, after or order[-1], order)
+    before = sum(f"check-{known}" in map(_grade_id, notebook.cells[:place]) for known in order)
+    notebook.cells[place:place] = cells(lesson, name, points=1)
     text = TEMPLATE.format(number=lesson[2:], name=name, seed=1000 + len(order))
     (folder / f"{name}.py").write_text(text, encoding="utf-8", newline="\n")
-    order.insert(order.index(after) + 1, name)
+    order.insert(before, name)
     _write_order(folder, order)
+    _number(notebook)
     tool.write(notebook, path)
+    return order[before + 1 :]
 
 
 def remove(lesson: str, name: str) -> None:
@@ -149,12 +158,48 @@ def remove(lesson: str, name: str) -> None:
     notebook.cells = [
         cell
         for cell in notebook.cells
-        if cell.metadata.get("nbgrader", {}).get("grade_id") not in (name, f"check-{name}")
+        if _grade_id(cell) not in (name, f"check-{name}")
+        and cell.id != _id(lesson, f"{name}-words")
     ]
     (folder / f"{name}.py").unlink()
     order.remove(name)
     _write_order(folder, order)
+    _number(notebook)
     tool.write(notebook, path)
+
+
+def _id(lesson: str, words: str) -> str:
+    """A cell's id: nb05-check-double."""
+    return f"{lesson}-{words.replace('_', '-')}"
+
+
+def _grade_id(cell: nbformat.NotebookNode) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def _behind(notebook: nbformat.NotebookNode, after: str, order: list[str]) -> int:
+    if after not in order:
+        raise ValueError(f"the lesson has no exercise {after!r}; it has {', '.join(order)}")
+    return [_grade_id(cell) for cell in notebook.cells].index(f"check-{after}") + 1
+
+
+def _under(notebook: nbformat.NotebookNode, below: str) -> int:
+    ids = [cell.id for cell in notebook.cells]
+    if below not in ids:
+        near = ", ".join(difflib.get_close_matches(below, ids)) or f"{ids[0]} … {ids[-1]}"
+        raise ValueError(f"the notebook has no cell {below!r}; it has {near}")
+    graded = _grade_id(notebook.cells[ids.index(below)])
+    if graded and not graded.startswith("check-"):
+        raise ValueError(f"{below} is the stub of {graded}; its check has to follow it")
+    return ids.index(below) + 1
+
+
+def _number(notebook: nbformat.NotebookNode) -> None:
+    """The headings of the exercises are counted through, from 1."""
+    numbers = itertools.count(1)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = HEADING.sub(lambda _: f"### Exercise {next(numbers)}", cell.source)
 
 
 def _places(lesson: str) -> tuple[Path, Path]:
@@ -188,6 +233,7 @@ def main(
     lesson: Annotated[str, typer.Argument(help="nb05 for notebook 05")],
     name: Annotated[str, typer.Argument(help="such as double")],
     after: Annotated[str | None, typer.Option(help="the exercise that it follows")] = None,
+    below: Annotated[str | None, typer.Option(help="the id of the cell that it follows")] = None,
     taken_out: Annotated[bool, typer.Option("--remove", help="take it out again")] = False,
 ) -> None:
     try:
@@ -195,13 +241,17 @@ def main(
             remove(lesson, name)
             print(f"{name} is gone from {lesson}")
             return
-        add(lesson, name, after)
+        moved = add(lesson, name, after, below)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    print(f"llamalab/course/lessons/{lesson}/{name}.py is a whole exercise, about twice a number:")
     print(
-        f"llamalab/course/lessons/{lesson}/{name}.py is a whole exercise: rewrite it, and its stub"
+        "it passes as it is. Rewrite it, its stub in the notebook and the heading above the stub."
     )
-    print(f"in the notebook; then  python tools/notebooks.py refresh {lesson[2:]}")
+    if moved:
+        print(f"{', '.join(moved)}: the headings have new numbers; texts that name the old do not.")
+    print("CONTRIBUTING.md, An exercise, says where its points and minutes are repeated.")
+    print(f"python tools/notebooks.py refresh {lesson[2:]}")
     print(f"python -m pytest -n0 tests/course/lessons -k {name}")
 
 

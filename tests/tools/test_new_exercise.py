@@ -1,11 +1,13 @@
 """The tool is proved by adding an exercise to a copy of the course, testing it, taking it out."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,34 @@ def test_added_it_passes_the_tests_of_every_exercise_and_removed_it_leaves_no_tr
     assert state(copy) == before
 
 
+def headings(place: Path) -> list[str]:
+    """Each exercise's heading in notebook 05, with the id of the cell before its own."""
+    text = (place / "notebooks" / "05_swiglu.ipynb").read_text(encoding="utf-8")
+    cells = nbformat.reads(text, as_version=4).cells
+    return [
+        f"{above.id}: {line}"
+        for above, cell in zip(cells, cells[1:])
+        for line in re.findall(r"^### Exercise.*$", cell.source, re.M)
+    ]
+
+
+def test_it_stands_below_any_cell_and_those_behind_it_are_counted_on(copy):
+    before, old = state(copy), headings(copy)
+    done = tool(copy, "nb05", "double", "--below", "nb05-24")
+    assert done.returncode == 0, done.stderr
+    assert "swiglu, ffn_hidden, swiglu_backward: the headings have new numbers" in done.stdout
+    new = headings(copy)
+    assert new[1] == "nb05-24: ### Exercise 2: twice · 1 point, 3 minutes"
+    assert [line.split("Exercise ")[1][0] for line in new] == list("12345")
+    assert [re.sub(r"\d:", ":", line) for line in new[:1] + new[2:]] == [
+        re.sub(r"\d:", ":", line) for line in old
+    ]
+    order = (copy / "llamalab/course/lessons/nb05/__init__.py").read_text(encoding="utf-8")
+    assert order.index('"silu"') < order.index('"double"') < order.index('"swiglu"')
+    assert tool(copy, "nb05", "double", "--remove").returncode == 0
+    assert state(copy) == before
+
+
 @pytest.mark.parametrize(
     "words, why",
     [
@@ -71,6 +101,9 @@ def test_added_it_passes_the_tests_of_every_exercise_and_removed_it_leaves_no_tr
         (("nb77", "double"), "there is no lesson 'nb77'"),
         (("nb05", "Double"), "is no name"),
         (("nb05", "double", "--after", "rope"), "has no exercise 'rope'"),
+        (("nb05", "double", "--below", "nb05-2x"), "has no cell 'nb05-2x'"),
+        (("nb05", "double", "--below", "nb05-22"), "is the stub of silu"),
+        (("nb05", "double", "--below", "nb05-24", "--after", "silu"), "one of the two"),
         (("nb05", "double", "--remove"), "has no exercise 'double'"),
     ],
 )

@@ -4,6 +4,9 @@ The notebook's own cells are read here too: the stub that the learner meets is t
 """
 
 import ast
+import dis
+import inspect
+import re
 import time
 
 import pytest
@@ -31,11 +34,22 @@ def as_a_learner_would(function):
 
 
 def answer_cell(number, exercise):
+    """The stub in the notebook, and the last heading of an exercise above it."""
     (path,) = tool.find([number])
-    return next(
-        c for c in tool.read(path).cells
-        if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.name
-    )  # fmt: skip
+    heading = None
+    for c in tool.read(path).cells:
+        if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.name:
+            return c, heading
+        if c.cell_type == "markdown":
+            heading = (re.findall(r"^### Exercise .*$", c.source, re.M) or [heading])[-1]
+    pytest.fail(f"{path.name} has no cell with nbgrader's grade_id {exercise.name!r}")
+
+
+def globals_of(code):
+    """Every global name that a function's code reads, the functions inside it included."""
+    own = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    inner = [constant for constant in code.co_consts if inspect.iscode(constant)]
+    return own.union(*map(globals_of, inner))
 
 
 @pytest.fixture(autouse=True)
@@ -64,25 +78,49 @@ def test_the_answer_passes_in_under_a_second_and_is_kept(number, exercise, my_ll
 
 @each_exercise()
 def test_the_stub_is_not_attempted_and_fits_the_answer(number, exercise):
-    stub = answer_cell(number, exercise)
+    stub, _ = answer_cell(number, exercise)
     name = exercise.answer.__name__
     variables = {}
     exec("import torch, math, heapq\nfrom collections import *", variables)
     function = cell(stub.source, **variables)[name]
-    assert exercise.check(function).kind == "not attempted"
-    arguments = function.__code__.co_varnames[: function.__code__.co_argcount]
-    assert list(arguments) == exercise.arguments
+    assert exercise.check(function).kind == "not attempted", "the stub is to end in `...`"
+    arguments = list(function.__code__.co_varnames[: function.__code__.co_argcount])
+    assert arguments == exercise.arguments, (
+        f"the stub in notebook {number} (cell {stub.id}) takes {arguments}, the bank's answer "
+        f"{exercise.arguments}"
+    )
     assert function.__doc__, "the stub says nothing about shapes and values"
 
 
 @each_exercise()
+def test_its_heading_has_its_number_points_and_minutes(number, exercise):
+    _, heading = answer_cell(number, exercise)
+    place = catalogue()[number].index(exercise) + 1
+    points = f"{exercise.points} point" + "s" * (exercise.points > 1)
+    form = rf"### Exercise {place}: .+ · {points}, {exercise.minutes} minutes(, the hard one)?"
+    assert re.fullmatch(form, heading or ""), (
+        f"above the stub of {exercise.name} in notebook {number} is to stand "
+        f"'### Exercise {place}: … · {points}, {exercise.minutes} minutes', not {heading!r}"
+    )
+
+
+@each_exercise()
 def test_its_shape(number, exercise):
-    assert len(exercise.misconceptions) >= 5
+    assert len(exercise.misconceptions) >= 5, "at least five wrong answers"
     assert 1 <= exercise.points <= 10 and exercise.minutes > 0
-    assert 2 <= len(exercise.hints) <= 4
-    assert len({m.name for m in exercise.misconceptions}) == len(exercise.misconceptions)
+    assert 2 <= len(exercise.hints) <= 4, "two to four hints"
+    names = [m.name for m in exercise.misconceptions]
+    assert len(set(names)) == len(names), "two wrong answers have one name"
     for m in exercise.misconceptions:
-        assert m.says.rstrip()[-1] in ".?:)", m.says
+        assert m.says.rstrip()[-1] in ".?:)", f"{m.name}: no full stop behind {m.says!r}"
+
+
+@each_exercise()
+def test_the_reference_does_not_call_the_answer(number, exercise):
+    reference, answer = exercise.reference, exercise.answer
+    assert reference is not answer, "the answer judges itself"
+    if reference.__module__ == answer.__module__:
+        assert answer.__name__ not in globals_of(reference.__code__), "the answer judges itself"
 
 
 @each_exercise()
@@ -97,7 +135,8 @@ def test_hints_do_not_give_the_line_away(number, exercise):
 @each_exercise()
 def test_probes_are_the_same_every_time_and_say_something(number, exercise):
     first, second = exercise.probes(), exercise.probes()
-    assert difference(list(first), list(second), rtol=0, atol=0) is None
+    unlike = difference(list(first), list(second), rtol=0, atol=0)
+    assert unlike is None, f"made twice, the probes are not the same: {unlike.says}"
     assert len(first) >= 2, "one probe alone is easily met by accident"
 
 
@@ -111,8 +150,13 @@ def test_every_misconception_is_rejected_and_named(number, exercise, misconcepti
     start = time.process_time()
     result = exercise.check(wrong)
     seconds = time.process_time() - start
-    assert result == 0
-    assert result.named == misconception.name, result.text
+    assert result == 0 and result.kind not in ("passed", "leans"), (
+        f"{misconception.name} is right on every probe: is it a mistake? Then the probes miss it."
+    )
+    assert result.named == misconception.name, (
+        f"{misconception.name} was met as {result.named}. Are the two one mistake? Otherwise they "
+        f"have to differ on a probe.\n{result.text}"
+    )
     assert misconception.says in result.text
     assert seconds < 2, f"the check took {seconds:.2f} s of processor time"
 

@@ -5,4 +5,5 @@ ORDER = (
     "label_ceiling",
     "calibration_error",
     "combined_reward",
+    "best_of_n",
 )
