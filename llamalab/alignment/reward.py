@@ -58,7 +58,7 @@ class Reward:
         the two scores, between 0 and 1."""
         safety = self.safety.logits(drawn, self.way).sigmoid()
         helpfulness = self.helpfulness.logits(drawn, self.way).sigmoid()
-        reward = combined_reward(safety, helpfulness, about_safety)
+        reward = combined_reward(safety, helpfulness, about_safety.to(safety.device))
         measured = {"helpfulness": float(helpfulness.mean()), "safety": float(safety.mean())}
         return (reward - self.mean) / self.deviation, measured
 
@@ -100,7 +100,7 @@ def zero_at(scores: torch.Tensor, good: torch.Tensor | None = None) -> float:
     if good is None:
         return -float(scores.mean())
     ordered, order = scores.sort()
-    good = (good[order] != 0).double()
+    good = (good.to(scores.device)[order] != 0).double()
     # cut k: the k lowest are called bad
     right = torch.cat((good.new_zeros(1), (1 - good).cumsum(0))) + torch.cat(
         (good.flip(0).cumsum(0).flip(0), good.new_zeros(1))
