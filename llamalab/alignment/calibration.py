@@ -49,12 +49,6 @@ def best_accuracy(flip: torch.Tensor) -> torch.Tensor:
     return torch.maximum(flip, 1 - flip).mean()
 
 
-def measured_accuracy(true_accuracy: float, flip: float) -> float:
-    """What a model that is right in that share of the pairs scores on labels that are wrong in the
-    share `flip`, if its mistakes and theirs have nothing to do with each other."""
-    return true_accuracy * (1 - flip) + (1 - true_accuracy) * flip
-
-
 @dataclass(frozen=True)
 class Calibration:
     """A number a bin, for the bins that hold pairs: how sure the model was, how often it was right,
