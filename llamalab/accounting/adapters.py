@@ -10,7 +10,7 @@ pass; going backward only the gradients of the frozen matrices themselves are le
 
 from collections.abc import Iterable
 
-from llamalab.accounting.compute import count_parameters
+from llamalab.accounting.compute import count_parameters, matrix_shapes
 from llamalab.accounting.memory import BYTES, MemoryPlan, available_memory, memory_plan
 from llamalab.config import LlamaConfig
 
@@ -20,12 +20,7 @@ def lora_parameters(
 ) -> dict[str, int]:
     """Parameters of the adapters on each target, in all layers, and their `total`. ValueError for
     an unknown target, or a rank that is not 1 … the smaller side of each matrix."""
-    kv_dim = config.n_kv_heads * config.head_dim
-    sides = {
-        "wq": (config.dim, config.dim), "wk": (kv_dim, config.dim), "wv": (kv_dim, config.dim),
-        "wo": (config.dim, config.dim), "w1": (config.hidden_dim, config.dim),
-        "w2": (config.dim, config.hidden_dim), "w3": (config.hidden_dim, config.dim),
-    }  # (out, in)  # fmt: skip
+    sides = {name.partition(".")[2]: shape for name, shape in matrix_shapes(config).items()}
     counts: dict[str, int] = {}
     for name in targets:
         if name not in sides:

@@ -15,6 +15,21 @@ MFU, model FLOPs utilization: those FLOPs over what the devices could have done 
 from llamalab.config import LlamaConfig
 
 
+def matrix_shapes(config: LlamaConfig) -> dict[str, tuple[int, int]]:
+    """Meta's name, without the layer's number, and shape (out, in) of every matrix of a layer."""
+    heads, kv_heads = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    dim, hidden = config.dim, config.hidden_dim
+    return {
+        "attention.wq": (heads, dim),
+        "attention.wk": (kv_heads, dim),
+        "attention.wv": (kv_heads, dim),
+        "attention.wo": (dim, heads),
+        "feed_forward.w1": (hidden, dim),
+        "feed_forward.w2": (dim, hidden),
+        "feed_forward.w3": (hidden, dim),
+    }
+
+
 def count_parameters(config: LlamaConfig) -> dict[str, int]:
     """Parameters of each part and their `total`. Parts: embedding, attention, feed_forward,
     norms, output; output is 0 when the head shares the embedding's matrix."""
