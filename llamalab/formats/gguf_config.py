@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from llamalab.config import LlamaConfig
 from llamalab.runtime.json_files import Fields
 
 from .build import make_config
+from .gguf_file import shortest
 
 FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "Q4_0": 2, "Q8_0": 7}
 KNOWN = {  # what a "llama." key may be; others might change what is computed
@@ -98,8 +97,3 @@ def metadata_of(config: LlamaConfig, kind: str) -> dict[str, Any]:
                 f"GGUF keeps {field} in float32: {value} would become {shortest(value)}"
             )
     return found
-
-
-def shortest(value: float) -> float:
-    """A number as float32, and back as the shortest decimal that it is nearest to."""
-    return float(str(np.float32(value)))

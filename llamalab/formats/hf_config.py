@@ -2,7 +2,7 @@
 
 There are two styles: the old one has rope_theta on top and torch_dtype, the new one rope_parameters
 and dtype. Both are understood; what is written is understood by both. What would change the model's
-arithmetic and is not Llama 2 (biases, another activation, quantised weights) is refused, never
+arithmetic and is not Llama 2 (biases, another activation, quantized weights) is refused, never
 ignored; so is every scaling of RoPE but the linear one, by which positions are divided. The context
 is max_position_embeddings, scaled or not, as in transformers.  Source: transformers' LlamaConfig.
 A model that scores says so by its architecture. transformers reads its score at the last token that

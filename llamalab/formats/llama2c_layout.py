@@ -32,7 +32,7 @@ ORDER = {
 
 
 def read_header(path: Path, head: bytes) -> tuple[LlamaConfig, int, int, int]:
-    """-> config, version, where the weights start, group size (0: not quantised). ValueError for a
+    """-> config, version, where the weights start, group size (0: not quantized). ValueError for a
     header that is none."""
     version, group, start = 0, 0, 28
     if len(head) < (256 if head.startswith(MAGIC) else 28):
