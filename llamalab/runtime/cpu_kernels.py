@@ -56,16 +56,21 @@ def attention_by_blocks(
     N, R = B * k.shape[1], H // k.shape[1]  # groups, and query heads in each
     q = (q * D**-0.5).reshape(N, R, T, D)
     k, v = k.reshape(N, T, D), v.reshape(N, T, D)
-    block = max(block, -(-T // 8))
     out = []
-    for a in range(0, T, block):
-        b = min(a + block, T)
+    for a, b in query_blocks(T, block):
         rows = q[:, :, a:b].reshape(N, -1, D)  # (N, R (b-a), D)
         hidden = q.new_full((b - a, b), float("-inf")).triu(a + 1).repeat(R, 1)  # the future
         scores = torch.baddbmm(hidden, rows, k[:, :b].transpose(1, 2))  # (N, R (b-a), b)
         mixed = torch.bmm(scores.softmax(-1), v[:, :b])  # (N, R (b-a), D)
         out.append(mixed.view(N, R, b - a, D))
     return torch.cat(out, dim=2).view(B, H, T, D)
+
+
+def query_blocks(T: int, least: int = BLOCK) -> list[tuple[int, int]]:
+    """Where each block of T queries begins and ends: `least` of them or more, and at most 8
+    blocks."""
+    block = max(least, -(-T // 8))
+    return [(a, min(a + block, T)) for a in range(0, T, block)]
 
 
 def attention(
