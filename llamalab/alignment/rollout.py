@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from llamalab.alignment.masks import wide
 from llamalab.generation.prompt import check_room, read_prompt
 from llamalab.generation.steps import next_logits
 from llamalab.model import Llama
@@ -189,8 +190,8 @@ def score(
 
 def _log_probs(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """logits (N, V), targets (N,) -> (N,)."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return -F.cross_entropy(scale_temperature(wide, temperature), targets, reduction="none")
+    scaled = scale_temperature(wide(logits), temperature)
+    return -F.cross_entropy(scaled, targets, reduction="none")
 
 
 def _without_head(model: torch.nn.Module) -> torch.nn.Module:

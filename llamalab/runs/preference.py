@@ -9,7 +9,7 @@ import torch
 
 from llamalab import formats
 from llamalab.alignment.calibration import accuracy_by_strength
-from llamalab.alignment.dpo_fit import dpo_loss_of, with_reference
+from llamalab.alignment.dpo_fit import Known, dpo_loss_of, with_reference
 from llamalab.alignment.fit import FitRecord, fit
 from llamalab.alignment.reward import zero_at
 from llamalab.alignment.reward_model import Pair, pair_loss, score_all, with_scalar_head
@@ -140,15 +140,16 @@ class DPORun(PairRun):
 
     def __init__(self, out: Path):
         self.model = self._read(out)
-        self.known = self._known(self.model, self.pairs)  # it is the reference until it learns
-        self.held_known = self._known(self.model, self.held)
+        self.known = self._known(self.pairs)  # it is the reference until it learns
+        self.held_known = self._known(self.held)
         self.state = TrainState(make_optimizer(self.model, self.plan.train))
         self.batches = Shuffled(self.known, self.plan.batch_size, seed=self.plan.seed)
         self.go_on()
 
-    def _known(self, model: Llama, compared: Sequence[Compared]):
+    def _known(self, compared: Sequence[Compared]) -> list[Known]:
+        """The pairs with the log-probabilities that the model gives them now."""
         told = [(one.pair, one.prompt_length) for one in compared]
-        return with_reference(model, told, way=self.plan.train.matmul)
+        return with_reference(self.model, told, way=self.plan.train.matmul)
 
     def records(self) -> Iterator[FitRecord]:
         loss = dpo_loss_of(self.plan.beta)
@@ -156,7 +157,7 @@ class DPORun(PairRun):
 
     def scores(self, compared: Sequence[Compared]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the model has gained on each answer, in nats: DPO's own reward, but for beta."""
-        new = self._known(self.model, compared)
+        new = self._known(compared)
         held = self.held_known if compared is self.held else self.known
         gained = torch.tensor(
             [[n.chosen - o.chosen, n.rejected - o.rejected] for n, o in zip(new, held)]
