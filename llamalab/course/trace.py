@@ -8,7 +8,7 @@ all later differences are its children. On the way back (way_back.py) the order 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -16,11 +16,10 @@ from torch import nn
 from llamalab.config import LlamaConfig
 from llamalab.course.figures import palette
 from llamalab.course.figures.html import Html, banner
+from llamalab.course.part_calls import call_names, wrapped_parts
 from llamalab.course.way_back import Returned, first_wrong_return, way_back
 from llamalab.layers import KVCache
-from llamalab.model import Llama, Parts
-
-PART_NAMES = tuple(field.name for field in fields(Parts))
+from llamalab.model import Llama
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,6 @@ def trace(model: Llama, tokens: torch.Tensor, past: int = 0) -> list[Step]:
 @contextmanager
 def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
     """Listen at every module and every part; afterwards the model is as it was."""
-    hooks, originals = [], []
 
     def listen(name: str):
         def hook(module, inputs, output):
@@ -62,39 +60,33 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
 
         return hook
 
-    def wrapped(name: str, part, calls: list[int]):
+    def wrapped(path: str, part: str, function):
+        names = call_names(path, part)
+
         def call(*arguments):
-            label = name
-            if name.endswith("apply_rope"):  # the first call in a layer turns q, the second k
-                label += " (q)" if calls[0] % 2 == 0 else " (k)"
-                calls[0] += 1
+            name = next(names)
             try:
-                value = part(*arguments)
+                value = function(*arguments)
             except Exception as error:
-                steps.append(Step(label, None, error))
+                steps.append(Step(name, None, error))
                 raise
-            steps.append(
-                Step(label, value.detach().clone() if isinstance(value, torch.Tensor) else None)
-            )
+            kept = value.detach().clone() if isinstance(value, torch.Tensor) else None
+            steps.append(Step(name, kept))
             return value
 
         return call
 
-    for path, module in model.named_modules():
-        if path and not isinstance(module, nn.ModuleList):
-            hooks.append(module.register_forward_hook(listen(path)))
-        for part in PART_NAMES:
-            if part in vars(module):
-                originals.append((module, part, vars(module)[part]))
-                name = f"{path}.{part}" if path else part
-                setattr(module, part, wrapped(name, vars(module)[part], [0]))
+    hooks = [
+        module.register_forward_hook(listen(path))
+        for path, module in model.named_modules()
+        if path and not isinstance(module, nn.ModuleList)
+    ]
     try:
-        yield
+        with wrapped_parts(model, wrapped):
+            yield
     finally:
         for hook in hooks:
             hook.remove()
-        for module, part, original in originals:
-            setattr(module, part, original)
 
 
 @dataclass(frozen=True)
