@@ -17,7 +17,7 @@ import torch
 from llamalab.tales.dialogues import Dialogue
 from llamalab.tokenizer import BPETokenizer
 from llamalab.tokenizer.chat import encode_dialog
-from llamalab.training.batches import hash_of
+from llamalab.training.batches import epoch_seed
 
 Example = tuple[Sequence[int], Sequence[float]]  # ids, and as many weights: 0 is not learned
 
@@ -88,7 +88,9 @@ class DialogBatches:
     def _cut(self, epoch: int) -> list[list[int]]:
         """An epoch's batches. All examples in the order of their lengths are cut into batches, so
         that little is padding; equal lengths, and the batches, are shuffled."""
-        generator = torch.Generator().manual_seed(hash_of(self.seed, 0))  # one cut for all epochs
+        generator = torch.Generator().manual_seed(
+            epoch_seed(self.seed, 0)
+        )  # one cut for all epochs
         order = torch.randperm(len(self.examples), generator=generator).tolist()
         order.sort(key=lambda row: len(self.examples[row][0]))
         batches: list[list[int]] = [[]]
@@ -97,7 +99,7 @@ class DialogBatches:
             if batches[-1] and longest * (len(batches[-1]) + 1) > self.tokens_per_batch:
                 batches.append([])
             batches[-1].append(row)
-        generator.manual_seed(hash_of(self.seed, epoch + 1))
+        generator.manual_seed(epoch_seed(self.seed, epoch + 1))
         return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 

@@ -20,6 +20,7 @@ from llamalab.alignment.rollout import Rollout, sample
 from llamalab.model import Llama
 from llamalab.runs.shuffled import Shuffled
 from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows, refuse_if_there
+from llamalab.runtime.numbers import require_positive, require_whole
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import TrainState
 
@@ -47,10 +48,8 @@ class PPOPlan:
     deviation: float = 1.0
 
     def __post_init__(self) -> None:
-        if type(self.save_every) is not int or self.save_every < 0:
-            raise ValueError(f"save_every={self.save_every!r} must be a whole number of at least 0")
-        if not 0 < self.deviation < float("inf"):
-            raise ValueError(f"deviation={self.deviation!r} must be a finite number above 0")
+        require_whole(self, "save_every", least=0)
+        require_positive(self, "deviation")
 
 
 class PPORun(Stage):

@@ -18,6 +18,7 @@ from llamalab.model import Llama
 from llamalab.recipe import TrainConfig
 from llamalab.runs.shuffled import Shuffled
 from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows
+from llamalab.runtime.numbers import require_positive, require_share, require_whole
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import TrainState
 from llamalab.training.optim import make_optimizer
@@ -50,15 +51,12 @@ class PairPlan:
     question: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in {"batch_size": 1, "save_every": 0}.items():
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-        if not 0 <= self.hold_out < 1:
-            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
+        require_whole(self, "batch_size")
+        require_whole(self, "save_every", least=0)
+        require_share(self, "hold_out")
         if self.margins not in MARGINS:
             raise ValueError(f"margins={self.margins!r} must be one of {', '.join(MARGINS)}")
-        if not 0 < self.beta < float("inf"):
-            raise ValueError(f"beta={self.beta!r} must be a finite number above 0")
+        require_positive(self, "beta")
 
 
 class PairRun(Stage):

@@ -145,7 +145,7 @@ class Batches:
     def _window(self, row: int) -> np.ndarray:
         epoch, place = divmod(row, self.windows)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(hash_of(self.seed, epoch))
+            generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self.windows, generator=generator)
         start = int(self.starts[int(self._order[place])])
         return self.tokens[start : start + self.seq_len + 1]
@@ -190,6 +190,6 @@ def window_starts(
     return np.unique(starts)
 
 
-def hash_of(seed: int, epoch: int) -> int:
-    """One seed out of two numbers: neighbouring seeds share no epoch's order."""
+def epoch_seed(seed: int, epoch: int) -> int:
+    """One seed made of two numbers, so that neighbouring seeds share no epoch's order."""
     return (seed * 0x9E3779B1 + epoch * 0x85EBCA77 + 1) % 2**63
