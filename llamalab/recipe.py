@@ -17,9 +17,10 @@ DTYPES = ("float32", "bfloat16")
 class TrainConfig:
     """How to train. `warmup_steps=None` means a twentieth of the steps, at most Llama 2's 2,000,
     and follows them in a `replace`. `grad_accum_steps` micro-batches make one step. `dtype` is that
-    of the matrix products; weights and optimizer stay float32; `matmul` says by what road they are
-    computed, see `runs.autotune`. `eval_every=0`: only after the last step, if there is validation.
-    ValueError for a number that makes no sense."""
+    of the matrix products; weights and optimizer stay float32. `matmul`: which implementation
+    computes them, one of `cpu_kernels.MATMULS` (`runs.autotune` finds the fastest). `eval_every=0`:
+    only after the last step, if there is validation. ValueError for a number that makes no
+    sense."""
 
     steps: int
     lr: float = 1e-3

@@ -5,7 +5,7 @@ layer has three matrices dim x hidden_dim, and two norms have dim weights each. 
 layers: the embedding, the last norm and the output head (none of its own when tied). No biases.
 
 FLOPs of training, a multiplication and an addition being two: each parameter costs 2 a token going
-forward and 4 backward, and attention 12 x n_layers x dim x seq_len beside (scores and mix, both
+forward and 4 backward, and attention another 12 x n_layers x dim x seq_len (scores and mix, both
 ways). That counts every pair of positions; a causal kernel skips those above the diagonal, which
 is half. Source: PaLM's appendix B, as llama2.c has it.
 

@@ -36,7 +36,7 @@ def kv_cache_bytes(
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Rows of (what, bytes) beside what there is, and what would help if it does not fit."""
+    """Rows of (what, bytes), the bytes available, and what would help if they do not fit."""
 
     title: str
     rows: tuple[tuple[str, int], ...]

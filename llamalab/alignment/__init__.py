@@ -1,4 +1,4 @@
-"""Alignment: reward models, PPO, DPO, and how far one has gone from where one began."""
+"""Alignment: reward models, PPO, DPO, and how far a policy has moved from its reference."""
 
 from llamalab.alignment.calibration import (
     Calibration,

@@ -41,8 +41,8 @@ def flip_probability(gap: torch.Tensor) -> torch.Tensor:
 def best_accuracy(flip: torch.Tensor) -> torch.Tensor:
     """The probability, pair by pair (N,), that its label goes against the truth -> the highest
     accuracy that any model can be expected to have on such labels: the mean of max(f, 1 - f). A
-    label that is more often wrong than right can be learned too, turned round. ValueError for
-    numbers that are no probabilities, and for no pairs."""
+    label that is more often wrong than right can be learned too, inverted. ValueError for
+    numbers that are not probabilities, and for no pairs."""
     if not flip.numel() or not ((flip >= 0) & (flip <= 1)).all():
         raise ValueError(f"{flip.numel()} probabilities: some are asked for, between 0 and 1")
     flip = wide(flip)

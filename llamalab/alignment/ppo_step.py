@@ -1,4 +1,4 @@
-"""One iteration of PPO behind the drawing: what the answers teach, and the steps that learn it.
+"""One iteration of PPO after sampling: advantages of the answers, and the optimizer's steps.
 
     weigh    a rollout and its scores -> experience: advantages for the policy, returns for the
              value model, and what the old policy and the reference thought of each token
@@ -71,8 +71,8 @@ class PPOConfig:
 
 @dataclass
 class PPOState:
-    """What an iteration depends on, beside the weights: two optimizers, the random numbers, how far
-    it has come."""
+    """What an iteration depends on besides the weights: two optimizers, the random generator, and
+    how many iterations have been made."""
 
     policy_optimizer: torch.optim.Optimizer
     value_optimizer: torch.optim.Optimizer
@@ -91,7 +91,8 @@ def start(policy: Llama, values: Llama, config: PPOConfig, *, seed: int = 0) -> 
 
 
 class Experience(NamedTuple):
-    """A rollout and what was thought of it, all of (B, T - 1), 0 where the mask is False."""
+    """A rollout, and for each of its tokens (B, T - 1) the old policy's log-probability, the old
+    value, the whitened advantage and the return; 0 where the mask is False."""
 
     drawn: Rollout
     logp: torch.Tensor

@@ -1,10 +1,10 @@
-"""What PPO is paid: two reward models, one number an answer.
+"""The reward of PPO: two reward models, one number for each answer.
 
     R = whiten(logit(Rc)),   Rc = Rs if the prompt is about safety or Rs < 0.15, else Rh
 
 Rs and Rh are sigmoids of the two scores, each with an offset and a gain: pairs teach differences,
 and leave open where 0 is, and two models learn them at two scales. `zero_at` sets the offset, by
-labels or by the mean; a gain makes both deviate alike, or the louder model alone would be heard.
+labels or by the mean; the gains give both the same deviation, or one model would drown the other.
 Whitening is by two numbers, mean and deviation over answers of the policy that training begins
 with; they stay for the run. So a reward of 1 means "a deviation better than where we began", in
 every iteration. (The paper says nothing of gains, and not over what it whitens.)
@@ -24,7 +24,7 @@ from llamalab.training.fused import in_fewer_passes
 
 @dataclass(frozen=True)
 class Scorer:
-    """A reward model, the number that is added to its scores, and the factor behind that."""
+    """A reward model; its score is (head's output + offset) * gain."""
 
     model: Llama
     offset: float = 0.0
@@ -33,7 +33,7 @@ class Scorer:
     def logits(self, drawn: Rollout, way: str = "torch") -> torch.Tensor:
         """Scores (B,) of a rollout's answers: (score + offset) gain."""
         last = drawn.prompt_lengths + drawn.mask.sum(1) - 1  # (B,) where each answer's last id is
-        order, found = last.argsort(), []  # rows of like length together, a few at a time
+        order, found = last.argsort(), []  # rows of similar length together, a few at a time
         with torch.no_grad(), matmul(way):
             model = in_fewer_passes(self.model, way)
             for rows in order.split(PORTION):

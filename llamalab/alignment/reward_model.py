@@ -1,4 +1,4 @@
-"""A reward model: the chat model, with a head that gives one number in place of 1,024 logits.
+"""A reward model: the chat model, with a head that gives one number instead of V logits.
 
     score = w . x_last          x_last: the stream, normalised, at the answer's last token
 

@@ -1,7 +1,7 @@
 """From what a file holds to a model, tensor by tensor and without a second copy.
 
 A reader says what there is before anything is read (`StoredModel`): names and shapes are compared
-with the config's, then memory is asked for, then the model is made without weights (meta device)
+with the config's, then the memory is checked, then the model is made without weights (meta device)
 and each weight is put in its place. A file that is mapped into memory stays there: its pages are
 the weights, and a page that training writes to becomes a copy; the file itself never changes.
 """

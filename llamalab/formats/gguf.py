@@ -45,7 +45,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> StoredModel:
     """What the file holds; its tensors are mapped into memory. ValueError for a file that is not
-    sound, and for a model that is none of Llama's."""
+    sound, and for a model that is not a Llama."""
     file = open_gguf(path)
     tensors = {_meta_name(path, name): tensor for name, tensor in file.tensors.items()}
     shapes = {name: tensor.shape for name, tensor in tensors.items()}

@@ -2,7 +2,7 @@
 
     llama.embedding_length · block_count · feed_forward_length · context_length · rope.… · …
 
-Numbers that are no whole ones are float32 there; they are read as the shortest decimal, 1e-05, and
+Fractional numbers are float32 there; they are read as the shortest decimal, 1e-05, and
 a config that would not come back the same is not written. A tied head is one that is not in the
 file. A key that might change what is computed, and is not known, is refused.
 """

@@ -53,7 +53,8 @@ class GGUFFile:
 
 
 def open_gguf(path: Path) -> GGUFFile:
-    """ValueError says what is wrong with a file that is none, or is not sound."""
+    """Its metadata and the places of its tensors. ValueError says what is wrong with a file that is
+    not GGUF, or is damaged."""
     if require_file(path).stat().st_size < 24:
         raise ValueError(f"{path} is too short for a GGUF file: {path.stat().st_size} bytes")
     data = np.memmap(path, dtype=np.uint8, mode="c")

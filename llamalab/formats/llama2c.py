@@ -1,8 +1,8 @@
 """llama2.c's .bin files, read and written: float32 (versions 0 and 1) or int8 (version 2).
 
 `llama2c_layout` says what stands where. wq and wk have Meta's row order. In version 2 a weight is
-int8 * scale, with one scale for each group of a matrix's numbers; unlike in export.py a group of
-zeros is no division by zero. eps, theta and a scaling of positions are not in the format: 1e-5,
+int8 * scale, with one scale for each group of a matrix's numbers; a group of zeros stays zeros
+(export.py divides by zero). eps, theta and a scaling of positions are not in the format: 1e-5,
 10,000 and none are meant, and a model with others is refused.
 Source: llama2.c's export.py, run.c and runq.c.
 """

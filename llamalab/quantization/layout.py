@@ -78,7 +78,8 @@ def _check_row(width: int, size: int) -> None:
 
 
 def outer_kind(kind: str) -> str:
-    """The format of the embedding and the head: ggml's own, Q8_0 beside all others."""
+    """The format of the embedding and the head: the same for ggml's formats, Q8_0 for all
+    others."""
     return kind if kind in GGML else "q8_0"
 
 

@@ -51,7 +51,7 @@ def write_plan(out: Path, config: LlamaConfig, plan: Plan, cut: int) -> None:
 
 def read_plan(out: Path) -> tuple[LlamaConfig, Plan, int]:
     """What run.json says: the model, the plan, and the token where validation begins.
-    FileNotFoundError if `out` is no run, ValueError if run.json is no run's plan."""
+    FileNotFoundError if `out` is not a run, ValueError if run.json does not hold a plan."""
     path = Path(out) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")

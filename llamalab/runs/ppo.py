@@ -1,4 +1,4 @@
-"""PPO as a run: `alignment.rlhf`, paid by two reward models.
+"""PPO as a run: `alignment.rlhf`, with the reward of two reward models.
 
 Mean and deviation of the reward are measured once, on answers of the model that the run began from,
 and are part of the plan: a score means the same in each iteration, and to a resumed run. On the
@@ -136,7 +136,7 @@ def begin_ppo(
 ) -> PPORun:
     """A new run in a folder; mean and deviation of the reward are measured here. FileExistsError if
     there is a run already; ValueError for prompts that leave no room for an answer, reward models
-    of another vocabulary, and such as pay all answers the same."""
+    of another vocabulary, and reward models that score all answers the same."""
     refuse_if_there(Path(out))
     longest = max((len(one.prompt) for one in asks), default=0)
     if not 0 < longest <= policy.config.max_seq_len - config.max_new_tokens:

@@ -82,8 +82,8 @@ class PairRun(Stage):
         return model
 
     def scores(self, compared: Sequence[Compared]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the model thinks of the chosen and of the rejected answers, (N,) each; a kind of run
-        that does not say is a NotImplementedError."""
+        """What the model thinks of the chosen and of the rejected answers, (N,) each;
+        NotImplementedError for a kind of run that does not define it."""
         raise NotImplementedError(f"{self.kind} has no scores of its own")
 
     def accuracy(self) -> dict[int, tuple[float, int]]:

@@ -6,7 +6,7 @@
 On a CPU without units for bf16 the matrix products are little more than half of a plain step; the
 rest goes over the same memory again and again. What is saved here, and how:
 
-    norm         its weight is multiplied into the matrices behind it, its scale one number a row
+    norm         its weight is multiplied into the matrices after it, its scale one number a row
     wq, wk, wv   one matrix for three, with 1/sqrt(D) in its first rows
     RoPE         one product of complex numbers, written where the heads of a group lie together
     attention    by blocks of queries, as in `cpu_kernels`; only a block's last square has a future

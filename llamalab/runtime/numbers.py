@@ -1,7 +1,5 @@
 """The numbers of a config, checked where it is made: a ValueError names the field and its value."""
 
-from numbers import Real
-
 
 def require_whole(config: object, *names: str, least: int = 1) -> None:
     """ValueError for a field that is no int (True is none), or below `least`."""
@@ -15,7 +13,7 @@ def require_positive(config: object, *names: str) -> None:
     """ValueError for a field that is no finite number above 0."""
     for name in names:
         value = getattr(config, name)
-        if not isinstance(value, Real) or not 0 < value < float("inf"):
+        if not isinstance(value, int | float) or not 0 < value < float("inf"):
             raise ValueError(f"{name}={value!r} must be a finite number above 0")
 
 
@@ -23,7 +21,7 @@ def require_between_0_and_1(config: object, *names: str) -> None:
     """ValueError for a field that is no number from 0 to 1, both included."""
     for name in names:
         value = getattr(config, name)
-        if not isinstance(value, Real) or not 0 <= value <= 1:
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ValueError(f"{name}={value!r} must lie between 0 and 1")
 
 
@@ -31,5 +29,5 @@ def require_share(config: object, *names: str) -> None:
     """ValueError for a field that is no share that leaves something: from 0 to below 1."""
     for name in names:
         value = getattr(config, name)
-        if not isinstance(value, Real) or not 0 <= value < 1:
+        if not isinstance(value, int | float) or not 0 <= value < 1:
             raise ValueError(f"{name}={value!r} must be a share: at least 0, below 1")

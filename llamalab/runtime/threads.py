@@ -25,7 +25,7 @@ def usable_cpus(root: Path = Path("/")) -> int:
 
 
 def wished_threads(environ: Mapping[str, str] = os.environ) -> int | None:
-    """What OMP_NUM_THREADS says, of nested levels the outermost; None if that is no number."""
+    """What OMP_NUM_THREADS says, of nested levels the outermost; None if that is not a number."""
     first = environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else None
 

@@ -9,7 +9,7 @@ one number, is all that a resumed run needs to go on with the batch that would h
 Where windows begin: at every T-th id, wherever that is in a text, which is what packing does at
 scale; or, with `bos_id`, at each document's beginning (and every T further in a long one). For
 short documents the second is better by far: a model that begins a story has then seen beginnings,
-and who is in it stands in the window. What is left of a window shows the next document.
+and the window names who is in it. The rest of a window shows the next document.
 """
 
 import codecs
@@ -74,7 +74,7 @@ def read_tokens(path: str | os.PathLike) -> np.ndarray:
 
 def documents(path: str | os.PathLike, *, by_line: bool = False) -> Iterator[str | Iterator[str]]:
     """The documents of a UTF-8 text: the whole file, in chunks; or each of its lines, as in the
-    tales. ValueError names the place of a byte that is no UTF-8."""
+    tales. ValueError names the place of a byte that is not UTF-8."""
     if not by_line:
         yield _chunks(Path(path))
         return
