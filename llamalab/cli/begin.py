@@ -128,6 +128,7 @@ def usable_device(device: str | None) -> str:
 
 
 def fastest_device():
+    """The device and dtype that this machine computes fastest with; see `choose_device`."""
     from llamalab.runtime.device import choose_device
 
     return choose_device()

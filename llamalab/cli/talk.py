@@ -125,7 +125,7 @@ def _answer(talk, line: str, options: dict) -> None:
 
 @contextlib.contextmanager
 def _stopping(talk):
-    """Ctrl+C ends the answer behind the token; a second one at once."""
+    """Ctrl+C ends the answer after the token; a second one at once."""
 
     def stop(number, frame) -> None:
         if talk.stopped:

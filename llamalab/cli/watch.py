@@ -1,4 +1,4 @@
-"""A stage of alignment as a person watches it: a word before, a bar, a word behind."""
+"""What a person sees of a stage of alignment: a line before, a bar, a line after it."""
 
 import sys
 
@@ -10,8 +10,8 @@ from .records import told
 
 
 def watch(stage, command: str) -> None:
-    """Say where the run stands, let it train under a bar, and say how it ended. Ctrl+C, or a polite
-    kill, ends it behind the step."""
+    """Say where the run stands, let it train under a bar, and say how it ended. Ctrl+C, or
+    SIGTERM, ends it after the step."""
     from .follow import stopping
 
     _say_the_start(stage)

@@ -1,4 +1,4 @@
-"""Where two models part: run them on the same tokens, step by step, and find the first difference.
+"""Where two models differ: run them on the same tokens, step by step, and find the first place.
 
 A trace is the list of everything a model computes, in order: what each module gives out and what
 each of its four parts gives out, under names like `layers.1.attention.apply_rope (q)`. Two models
@@ -33,7 +33,7 @@ class Step:
 
 @torch.no_grad()
 def trace(model: Llama, tokens: torch.Tensor, past: int = 0) -> list[Step]:
-    """All steps of model(tokens); with `past`, of the tokens behind the first `past`, which a
+    """All steps of model(tokens); with `past`, of the tokens after the first `past`, which a
     cache holds. A step that raises is the last one, with its error."""
     steps: list[Step] = []
     weight, cache = model.norm.weight, None
@@ -125,8 +125,8 @@ def compare_models(
     theirs: Llama, ours: Llama, tokens: torch.Tensor, *, rtol: float = 1e-4, atol: float = 1e-5
 ) -> Comparison:
     """The first step in which two models of one shape differ on the same tokens: read at once,
-    behind a cache, the last one alone, and one row alone. If all values agree, the first part,
-    from the logits back, through which another gradient returns. ValueError for two shapes."""
+    after a cache, the last one alone, and one row alone. If all values agree, the first part, from
+    the logits back, whose gradients differ. ValueError for two shapes."""
     if theirs.config != ours.config:
         raise ValueError(f"two shapes cannot be compared: {theirs.config} and {ours.config}")
     for batch, past in _readings(tokens):
@@ -145,17 +145,16 @@ def compare_models(
 
 
 def _readings(tokens: torch.Tensor) -> list[tuple[torch.Tensor, int]]:
-    """(batch, how many of its tokens a cache holds): read at once; the last two thirds behind
-    the first; the last token alone behind all others; and the first row alone."""
+    """(batch, how many of its tokens a cache holds): read at once; the last two thirds after
+    the first; the last token alone after all others; and the first row alone."""
     T, alone = tokens.shape[1], tokens[:1]
     wanted = [(tokens, 0), (tokens, T // 3), (tokens, T - 1), (alone, 0), (alone, T - 1)]
     return [(b, past) for i, (b, past) in enumerate(wanted) if past or i in (0, 3)]
 
 
 def _on_the_way_back(theirs: Llama, ours: Llama, tokens: torch.Tensor) -> Returned | None:
-    """The first part, from the logits back, through which another gradient returns: with the
-    weights as they are, and with gates that are large, where a formula may be right and its
-    gradient nan."""
+    """The first part, from the logits back, whose gradients differ: with the weights as they are,
+    and with gates that are large, where a formula may be right and its gradient nan."""
     for loudness in (1.0, 300.0):
         pair = [way_back(model, tokens, loudness) for model in (theirs, ours)]
         found = first_wrong_return(*pair)

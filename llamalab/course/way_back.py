@@ -1,9 +1,8 @@
 """The way back through a model: the gradient that each of its parts hands to what it was given.
 
-The logits are pulled by fixed amounts. Every call of a part gets its arguments through a door of
-its own (a view), so what comes back through that door is this call's doing alone. Walking from the
-logits back, the first part through which another gradient returns is the culprit: up to there both
-models agreed.
+The logits get a fixed random gradient. Every call of a part gets its arguments as views of its own
+("doors"), so the gradient of a view is what this call alone hands back. Walking from the logits
+back, the first part whose gradients differ is the culprit: up to there both models agreed.
 """
 
 import inspect
@@ -21,8 +20,8 @@ from llamalab.model import Llama
 
 @dataclass(frozen=True)
 class Returned:
-    """Through one call of a part: its name, and what came back to each argument; or, in words,
-    what went wrong there."""
+    """One call of a part: its name, and the gradient of each argument; or, in words, what went
+    wrong there."""
 
     step: str
     gradients: Gradients | None = None
@@ -51,8 +50,8 @@ def way_back(model: Llama, tokens: torch.Tensor, loudness: float = 1.0) -> list[
 
 
 def first_wrong_return(theirs: list[Returned], ours: list[Returned]) -> Returned | None:
-    """The first call through which another gradient returns. Arguments that want no gradient in
-    their model (frozen weights) are not asked."""
+    """The first call whose gradients differ. Arguments that need no gradient in their model (frozen
+    weights) are left out."""
     if theirs and theirs[0].gradients is None:
         return Returned(theirs[0].step, None, f"the way back stops with {theirs[0].says}")
     for mine, right in zip(theirs, ours, strict=False):

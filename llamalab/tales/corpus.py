@@ -1,7 +1,7 @@
 """The files of data/tales/: made from nothing but this package, the same bytes everywhere.
 
 train.txt and valid.txt hold one story a line; valid.jsonl holds what is true in each story of
-valid.txt, in the same order. Files are written beside and renamed into place.
+valid.txt, in the same order. Files are written next to the old ones and renamed into place.
 """
 
 import json

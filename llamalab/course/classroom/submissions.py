@@ -57,7 +57,7 @@ def collect(folder: Path, lessons: list[Lesson]) -> Submissions:
                 found.take(path.stem.removesuffix(f"_{lesson}"), lesson, path, folder)
             else:
                 found.left_out.append(f"{path.name}: no student's name before a notebook's")
-    for place in sorted(folder.iterdir()):  # who has a folder, and nothing in it, is there too
+    for place in sorted(folder.iterdir()):  # a student with an empty folder is listed too
         if place.is_dir() and not place.is_symlink() and not place.name.startswith("."):
             found.files.setdefault(place.name, {})
     if not any(found.files.values()):

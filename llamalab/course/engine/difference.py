@@ -241,7 +241,7 @@ def _apart(a: Any, b: Any) -> tuple[str, str]:
 
 
 def short(x: Any, digits: int = 5) -> str:
-    """A number with so many digits; -0.0 is 0."""
+    """A number with `digits` significant digits; -0.0 is 0."""
     text = f"{x:.{digits}g}"
     return "0" if text == "-0" else text
 

@@ -45,7 +45,7 @@ class Monitor(Live):
         return sample_list(self.samples, self._unit, self._shown)
 
     def sample(self, step: int, text: str) -> None:
-        """What the model says after so many steps."""
+        """Add what the model says at a step."""
         self.samples.append((step, text))
         self.draw()
 
@@ -110,5 +110,5 @@ def sample_list(samples: Sequence[tuple[int, str]], unit: str, shown: int) -> Ht
 
 
 def short(text: str, longest: int = SHOWN) -> str:
-    """A text's first words, so many characters of them at most."""
+    """A text's first words, at most `longest` characters of them."""
     return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0] + " …"
