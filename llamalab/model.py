@@ -95,8 +95,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer: attention and feed-forward, each after its norm and added to the residual
-    stream."""
+    """One layer: attention and feed-forward, each after its norm and with a residual."""
 
     def __init__(self, config: LlamaConfig, parts: Parts, layer: int):
         super().__init__()

@@ -4,8 +4,8 @@
     score    tokens  -> the log-probability of each answer's token, under the same distribution
 
 Nothing else is done to the distribution while drawing (no top-k, no top-p): PPO's ratio must be 1
-before the first step. Both compute the same numbers in different ways: one token at a time, and
-whole texts at once, with gradients. What makes the first one fast:
+before the first step. Both compute the same numbers: one token at a time, and whole texts at once,
+with gradients. What makes the first one fast:
 
     prompts     those that are equal (best of n) are read once
     EOS         a row that has ended gives its place to the last one: no step is spent on it

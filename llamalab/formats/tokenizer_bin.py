@@ -122,5 +122,6 @@ def what_decides(tokenizer: BPETokenizer) -> tuple:
 
 
 def write(data: bytes, path: Path) -> None:
+    """Write what `to_bytes` gave, whole or not at all."""
     with atomic_write(path) as part:
         part.write_bytes(data)

@@ -57,6 +57,7 @@ class Speculation:
         return next(self._ids)
 
     def close(self) -> None:
+        """End the stream here."""
         self._ids.close()
 
     @torch.inference_mode()

@@ -2,7 +2,7 @@
 
 
 def require_whole(config: object, *names: str, least: int = 1) -> None:
-    """ValueError for a field that is no int (True is none), or below `least`."""
+    """ValueError for a field that is not an int (a bool is not one), or is below `least`."""
     for name in names:
         value = getattr(config, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -10,7 +10,7 @@ def require_whole(config: object, *names: str, least: int = 1) -> None:
 
 
 def require_positive(config: object, *names: str) -> None:
-    """ValueError for a field that is no finite number above 0."""
+    """ValueError for a field that is not a finite number above 0."""
     for name in names:
         value = getattr(config, name)
         if not isinstance(value, int | float) or not 0 < value < float("inf"):
@@ -18,7 +18,7 @@ def require_positive(config: object, *names: str) -> None:
 
 
 def require_between_0_and_1(config: object, *names: str) -> None:
-    """ValueError for a field that is no number from 0 to 1, both included."""
+    """ValueError for a field that is not a number from 0 to 1, both included."""
     for name in names:
         value = getattr(config, name)
         if not isinstance(value, int | float) or not 0 <= value <= 1:
@@ -26,7 +26,7 @@ def require_between_0_and_1(config: object, *names: str) -> None:
 
 
 def require_share(config: object, *names: str) -> None:
-    """ValueError for a field that is no share that leaves something: from 0 to below 1."""
+    """ValueError for a field that is not from 0 to below 1: a share that leaves something over."""
     for name in names:
         value = getattr(config, name)
         if not isinstance(value, int | float) or not 0 <= value < 1:

@@ -9,6 +9,7 @@ SENTENCE_END = re.compile(r'(?<=[.!?])\s+(?!")|(?<=[.!?]")\s+(?=[A-Z"])|(?<=[.!?
 
 
 def sentences(text: str) -> list[str]:
+    """The sentences of a text, each with its closing quotation mark."""
     return [part for part in SENTENCE_END.split(text) if part]
 
 

@@ -82,6 +82,7 @@ class Watch:
         self.begin()
 
     def begin(self) -> None:
+        """Count from now on."""
         self.clock, self.work = time.monotonic(), self._work()
 
     @property

@@ -23,6 +23,7 @@ class Submissions:
     left_out: list[str] = field(default_factory=list)
 
     def take(self, student: str, lesson: str, path: Path, folder: Path) -> None:
+        """Note a student's notebook, or why it is left out: a link, or a second one."""
         name = path.relative_to(folder).as_posix()
         here = self.files.setdefault(student, {})
         if path.is_symlink():

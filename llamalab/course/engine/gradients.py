@@ -37,6 +37,7 @@ class Gradients:
 
 
 def in_16_bits(probe: tuple) -> bool:
+    """Whether any of its tensors is in float16 or bfloat16."""
     return any(isinstance(v, torch.Tensor) and v.dtype in HALF for v in probe)
 
 
