@@ -1,4 +1,4 @@
-"""DPO's loss over batches of pairs, for `fit`: what the reference thinks is computed once.
+"""DPO's loss over batches of pairs, for `fit`; the reference's half of it is computed once.
 
 The reference never changes, so its log-probabilities of all answers are known before the first
 step. Each step then costs the policy alone.
@@ -20,7 +20,8 @@ from llamalab.training.fused import in_fewer_passes
 
 
 class Known(NamedTuple):
-    """A pair, the length of its prompt, and how likely the reference finds its answers, in nats."""
+    """A pair, the length of its prompt, and the reference's log-probabilities of its two answers,
+    in nats."""
 
     pair: Pair
     prompt_length: int
@@ -43,7 +44,8 @@ def log_probs(model: torch.nn.Module, batch: Sequence[Known]) -> tuple[torch.Ten
 def with_reference(
     reference: Llama, pairs: Iterable[tuple[Pair, int]], *, batch_size: int = 32, way: str = "torch"
 ) -> list[Known]:
-    """Pairs and the lengths of their prompts -> the same with what the reference thinks of them."""
+    """Pairs and the lengths of their prompts -> the same with the reference's log-probabilities.
+    way: how matrix products are computed, one of `cpu_kernels.MATMULS`."""
     known = [Known(pair, length) for pair, length in pairs]
     model, found = in_fewer_passes(reference, way), []
     for start in range(0, len(known), batch_size):

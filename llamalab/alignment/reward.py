@@ -43,7 +43,8 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Reward:
-    """helpfulness and safety in one; mean and deviation are those of `whitened_by`."""
+    """helpfulness and safety in one; mean and deviation are those of `whitened_by`. way: how matrix
+    products are computed, one of `cpu_kernels.MATMULS`."""
 
     helpfulness: Scorer
     safety: Scorer

@@ -190,8 +190,7 @@ def score(
 
 def _log_probs(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """logits (N, V), targets (N,) -> (N,)."""
-    scaled = scale_temperature(wide(logits), temperature)
-    return -F.cross_entropy(scaled, targets, reduction="none")
+    return -F.cross_entropy(scale_temperature(wide(logits), temperature), targets, reduction="none")
 
 
 def _without_head(model: torch.nn.Module) -> torch.nn.Module:
