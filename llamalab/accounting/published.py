@@ -1,4 +1,4 @@
-"""What Meta printed about the training of Llama 2, and how it comes about.
+"""What Meta printed about the training of Llama 1 and Llama 2, and how it comes about.
 
     kWh = GPU-hours x watts x 1.1 / 1000          tCO2e = kWh x 0.385 / 1000
 
@@ -9,11 +9,11 @@ so they add up to 538.98; the printed total of 539.00 is that of the numbers bef
 The watts are a rating. Not counted: the network between the GPUs, the rest of the servers, cooling,
 making the hardware, and every run that was not the last.
 
-Sources: arXiv 2307.09288v2, table 2; for the constants arXiv 2302.13971, section 6.
+Sources: arXiv 2307.09288v2, table 2; arXiv 2302.13971, table 15 and section 6.
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 PUE, US_KG_PER_KWH = 1.1, 0.385
 TOKENS = 2_000_000_000_000  # that each size of Llama 2 was trained on
@@ -21,12 +21,13 @@ TOKENS = 2_000_000_000_000  # that each size of Llama 2 was trained on
 
 @dataclass(frozen=True)
 class Row:
-    """One model as printed: GPU-hours, watts of a GPU, tonnes of CO2 equivalent."""
+    """One model as printed. mwh is printed by Llama 1 alone; Llama 1's tonnes are whole."""
 
     name: str
     gpu_hours: int
     watts: int
     tco2e: float
+    mwh: int | None = None
 
 
 LLAMA_2 = (
@@ -37,6 +38,13 @@ LLAMA_2 = (
 )
 LLAMA_2_TOTAL = Row("total", 3_311_616, 0, 539.00)
 MODEL_CARD = tuple(row for row in LLAMA_2 if row.name != "llama-2-34b")  # the copy that lost a row
+
+LLAMA_1 = (
+    Row("llama-1-7b", 82_432, 400, 14, 36),
+    Row("llama-1-13b", 135_168, 400, 23, 59),
+    Row("llama-1-33b", 530_432, 400, 90, 233),
+    Row("llama-1-65b", 1_022_362, 400, 173, 449),
+)
 
 
 def exact_mwh(row: Row) -> Decimal:
@@ -52,6 +60,11 @@ def exact_tco2e(row: Row) -> Decimal:
 def truncated(value: Decimal, digits: int) -> Decimal:
     """Cut off after `digits` decimals. In decimals: as a float, 100 x 0.29 is 28.999…"""
     return value.quantize(Decimal(1).scaleb(-digits), ROUND_DOWN)
+
+
+def rounded(value: Decimal, digits: int) -> Decimal:
+    """To the nearest, halves upward, as people round."""
+    return value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
 def missing_row(listed: tuple[Row, ...], total: Row) -> tuple[int, float, float]:
