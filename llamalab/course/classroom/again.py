@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 
-from llamalab.course.classroom.kernel import LOOK, Limits, Watch
+from llamalab.course.classroom.kernel import LOOK, Limits
+from llamalab.course.classroom.watch import Watch
 from llamalab.course.engine.task import PROBES_VARIABLE
 
 OTHER_PROBES = "1"

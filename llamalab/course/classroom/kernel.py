@@ -17,9 +17,8 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-import psutil
-
 import llamalab
+from llamalab.course.classroom.watch import Watch
 from llamalab.runtime.paths import ANSWERS_VARIABLE, DATA_VARIABLE
 
 WALL = Path(__file__).parent / "wall"
@@ -72,36 +71,6 @@ def environment(own: Path, my_llama: Path, closed: list[Path]) -> dict[str, str]
         "MPLCONFIGDIR": str(own / ".matplotlib"),
         **{name: str(own) for name in ("TMPDIR", "TEMP", "TMP")},
     }
-
-
-class Watch:
-    """What a process has used since it was last asked."""
-
-    def __init__(self, pid: int):
-        self.process = psutil.Process(pid)
-        self.begin()
-
-    def begin(self) -> None:
-        """Count from now on."""
-        self.clock, self.work = time.monotonic(), self._work()
-
-    @property
-    def seconds(self) -> float:
-        return max(self._work() - self.work, (time.monotonic() - self.clock) / 3)
-
-    @property
-    def bytes(self) -> int:
-        try:
-            return self.process.memory_info().rss
-        except psutil.Error:
-            return 0
-
-    def _work(self) -> float:
-        try:
-            times = self.process.cpu_times()
-        except psutil.Error:
-            return 0.0
-        return times.user + times.system
 
 
 class Kernel:
@@ -170,6 +139,8 @@ class Kernel:
                 message = None
             if message is not None and asked in (None, message["parent_header"].get("msg_id")):
                 said = _read(message["content"])
+                if said.how in ("gone", "memory"):
+                    self._end()  # it would still take a cell, and never run it, or not as it should
                 return Said("time", said.words) if interrupted else said
             if not self.alive:
                 return Said("gone")
@@ -188,7 +159,19 @@ class Kernel:
             self.manager.shutdown_kernel(now=True)
 
 
+def ended(content: dict) -> str:
+    """Why a kernel that replies so is of no more use: "gone" where `exit()` was called, "memory"
+    where there was too little, since what filled it may stay; else ""."""
+    if content.get("ename") == "MemoryError":
+        return "memory"
+    payload = content.get("payload")
+    sources = [one.get("source") for one in payload or () if isinstance(one, dict)]
+    return "gone" if "ask_exit" in sources else ""
+
+
 def _read(content: dict) -> Said:
+    if how := ended(content):
+        return Said(how)
     if content.get("status") != "ok":
         words = f"{content.get('ename', 'Error')}: {content.get('evalue', '')}"
         return Said("error", " ".join(words.split())[:300])

@@ -82,6 +82,9 @@ into `submitted/STUDENT/ASSIGNMENT/`, then
     nbgrader autograde ASSIGNMENT
     nbgrader generate_feedback ASSIGNMENT
 
+On a hub nbgrader carries them to and fro: `nbgrader release_assignment ASSIGNMENT` hands out,
+`nbgrader collect ASSIGNMENT` fetches, `nbgrader release_feedback ASSIGNMENT` gives back.
+
 Without nbgrader: `llamalab classroom grade submitted`.
 
 The answers stand in the package that every student has (`ex.NAME.solution()` shows them): these

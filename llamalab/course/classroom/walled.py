@@ -2,6 +2,7 @@
 
 A kernel that it starts has no network and starts no program; of the course's folder it sees the
 notebook's own folder alone; its my_llama is a new one, and its memory is held where the system can.
+A cell that ends the kernel costs itself: the notebook begins anew without it.
 """
 
 import tempfile
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_core.utils import run_sync
+from nbclient.exceptions import DeadKernelError
+from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
 from traitlets import Integer
 
-from llamalab.course.classroom.kernel import INSIDE, environment
+from llamalab.course.classroom.grade import BEGINNINGS
+from llamalab.course.classroom.kernel import INSIDE, ended, environment
 
 CONFIG = "nbgrader_config.py"
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
@@ -27,9 +31,32 @@ class WalledExecute(Execute):
     )
 
     def preprocess(self, nb: Any, resources: Any, *args: Any, **kwargs: Any) -> Any:
-        with tempfile.TemporaryDirectory(prefix="llamalab-", ignore_cleanup_errors=True) as place:
-            self.my_llama, self.sizes = Path(place).resolve(), dict[int, int]()
-            return super().preprocess(nb, resources, *args, **kwargs)
+        """Run it. A cell without an output would count as solved, so what cannot be run gets an
+        error for its output."""
+        self.left_out, self.at = set[int](), 0
+        for _ in range(BEGINNINGS):
+            with tempfile.TemporaryDirectory(prefix="llamalab-", ignore_cleanup_errors=True) as new:
+                self.my_llama, self.sizes = Path(new).resolve(), dict[int, int]()
+                try:
+                    return super().preprocess(nb, resources, *args, **kwargs)
+                except DeadKernelError:
+                    self.left_out.add(self.at)
+        for cell in nb.cells[self.at :]:
+            if cell.cell_type == "code":
+                cell.outputs = [_error(f"not run: the kernel was ended {BEGINNINGS} times")]
+        return nb, resources
+
+    def preprocess_cell(self, cell: Any, resources: Any, index: int) -> Any:
+        self.at = index
+        if index in self.left_out:
+            cell.outputs = [_error("it ended the kernel (exit, os._exit, or too much memory)")]
+            return cell, resources
+        return super().preprocess_cell(cell, resources, index)
+
+    def on_cell_executed(self, **told: Any) -> None:
+        super().on_cell_executed(**told)
+        if how := ended(told["execute_reply"]["content"]):
+            raise DeadKernelError(how)
 
     async def async_start_new_kernel(self, **kwargs: Any) -> None:
         here = Path(self.resources.get("metadata", {}).get("path") or ".").resolve()
@@ -77,3 +104,7 @@ class WalledExecute(Execute):
             if size > MOST:
                 return None
         return super().process_message(msg, cell, cell_index)
+
+
+def _error(says: str) -> Any:
+    return new_output("error", ename="KernelEnded", evalue=says, traceback=[f"KernelEnded: {says}"])

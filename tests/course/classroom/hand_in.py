@@ -102,3 +102,15 @@ def hostile(notebook: Any, neighbour: str) -> Any:
     for source in (LOOP, FLOOD, SOCKET, "import sys\nsys.exit(1)"):
         made = before(made, "rope_stretch", source)
     return without(made, "rope", "check-rope")
+
+
+ENDS = {  # each costs its own exercise, and no other
+    "rope_angles": "import os\nos._exit(0)",
+    "rope": "exit()",
+    "rope_stretch": "hog = []\nwhile True:\n    hog.append(bytearray(10**8))",
+}
+
+
+def ended(notebook: Any, *more: str) -> Any:
+    """Notebook 03: three answers end the kernel or fill its memory, the third exercise is right."""
+    return with_answers(notebook, ENDS)

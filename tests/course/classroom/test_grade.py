@@ -17,6 +17,10 @@ blank,03_rope,rope_angles,0,1,not attempted,
 blank,03_rope,rope,0,3,not attempted,
 blank,03_rope,permute_rope,0,3,not attempted,
 blank,03_rope,rope_stretch,0,4,not attempted,
+ended,03_rope,rope_angles,0,1,not defined,
+ended,03_rope,rope,0,3,not defined,
+ended,03_rope,permute_rope,3,3,passed,
+ended,03_rope,rope_stretch,0,4,not defined,
 half,03_rope,rope_angles,1,1,passed,
 half,03_rope,rope,0,3,value,pairs_the_halves
 half,03_rope,permute_rope,3,3,passed,
@@ -48,7 +52,9 @@ def graded(tmp_path_factory):
     hostile = hand_in.hostile(notebook, str(solved))
     for source in (EXIT, HOG):
         hostile = hand_in.before(hostile, "rope_stretch", source)
-    for student, made in {"half": hand_in.half(notebook), "hostile": hostile}.items():
+    ended = hand_in.ended(notebook)
+    copies = {"half": hand_in.half(notebook), "hostile": hostile, "ended": ended}
+    for student, made in copies.items():
         (folder / student).mkdir()
         tool.write(made, folder / student / f"{NAME}.ipynb")
     tool.write(hand_in.blank(notebook), folder / f"blank_{NAME}.ipynb")  # flat
@@ -72,7 +78,7 @@ def test_every_mark(graded):
 def test_each_student_has_a_page_of_their_own(graded):
     out, _ = graded
     assert sorted(path.stem for path in (out / "students").iterdir()) == [
-        "blank", "half", "hostile", "solved", "torn",
+        "blank", "ended", "half", "hostile", "solved", "torn",
     ]  # fmt: skip
     for path in [*(out / "students").iterdir(), out / "class.html"]:
         text = path.read_text(encoding="utf-8")
@@ -97,7 +103,7 @@ def test_the_class_page_shows_what_was_got_wrong_most(graded):
     page = (graded[0] / "class.html").read_text(encoding="utf-8")
     assert "alt='Bars, one for each mistake" in page and "data:image/png;base64," in page
     assert "1 × RoPE. </b>You paired element i" in page
-    assert "5 students." in page
+    assert "6 students." in page
 
 
 def test_it_says_how_it_goes(graded):

@@ -20,7 +20,7 @@ from tools import notebooks as tool
 
 NAME = "03_rope"
 MARKS = {"solved": [1, 3, 3, 4], "blank": [0, 0, 0, 0], "half": [1, 0, 3, 0]}
-MARKS["hostile"] = [0, 0, 0, 4]
+MARKS |= {"hostile": [0, 0, 0, 4], "ended": [0, 0, 3, 0]}
 EXERCISES = ("rope_angles", "rope", "permute_rope", "rope_stretch")
 
 
@@ -90,6 +90,12 @@ def test_there_is_feedback(course, student):
     page = course[0] / "feedback" / student / NAME / f"{NAME}.html"
     text = page.read_text(encoding="utf-8")
     assert re.search(rf"Score: {sum(MARKS[student])}(\.0)? / 11(\.0)?", text)
+
+
+def test_what_ended_the_kernel_says_so(course):
+    page = tool.read(course[0] / "autograded" / "ended" / NAME / f"{NAME}.ipynb")
+    errors = [o.ename for cell in hand_in.answers(page) for o in cell.outputs if "ename" in o]
+    assert errors == ["KernelEnded"] * len(hand_in.ENDS)
 
 
 def test_the_wall_stood(course):

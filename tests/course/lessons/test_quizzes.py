@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from llamalab.config import LlamaConfig
+from llamalab.config import ffn_hidden_dim
 from llamalab.course.catalogue import questions, quiz
 from llamalab.course.engine import Option, Question
 
@@ -71,10 +71,9 @@ def test_the_scores_have_torchs_shape():
         assert list(torch.einsum("bthd,bshd->bhts", q, k).shape) == shape
 
 
-def test_the_width_is_that_of_a_model():
-    for (dim, multiple_of, _), (width,) in numbers("which_width"):
-        sizes = {"dim": int(dim), "multiple_of": int(multiple_of), "n_layers": 1, "n_heads": 1}
-        assert width == LlamaConfig(**sizes).hidden_dim
+def test_the_width_is_that_of_the_models():
+    for (dim, multiple_of), (width,) in numbers("which_width"):
+        assert width == ffn_hidden_dim(int(dim), int(multiple_of))
 
 
 def test_bits_a_weight():

@@ -224,8 +224,10 @@ def eps_figure(size: float, eps: float) -> Figure:
               to=(knee / 60 if left else knee * 80, 0.45))  # fmt: skip
         after = size_after(size, eps)
         axes.plot([size], [after], "o", color=palette.BLUE, markersize=9, zorder=4)
-        axes.annotate("your vector", (size, after), (0, 11), textcoords="offset points",
-                      ha="center", color=palette.BLUE, fontsize=9)  # fmt: skip
+        flat = after > 0.9  # on the slope there is room on the upper left alone
+        axes.annotate("your vector", (size, after), (0, 11) if flat else (-9, 5),
+                      textcoords="offset points", ha="center" if flat else "right",
+                      color=palette.BLUE, fontsize=9)  # fmt: skip
         label_lines(
             axes,
             [

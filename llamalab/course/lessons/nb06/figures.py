@@ -149,7 +149,9 @@ def stream_by_depth(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> Figu
                 axes.plot(range(1, n + 1), sizes, linestyle=style, color=STREAM)
                 axes.plot([n], [sizes[-1]], "o", color=palette.VERMILLION, markersize=7)
                 last = n == longest
-                x, y = (n, sizes[-1] + 0.1 * top) if last else (n + 3, sizes[-1] - 0.05 * top)
+                on_the_way = depths[longest][n - 1] > 0.9 * sizes[-1]  # the others climb on here
+                beside = sizes[-1] + (-0.05 if on_the_way else 0.03) * top
+                x, y = (n, sizes[-1] + 0.1 * top) if last else (n + 3, beside)
                 where = {"ha": "right" if last else "left"}
                 note(axes, x, y, f"{n} blocks: {sizes[-1]:.1f}", colour=palette.INK, **where)
             axes.set(xlim=(0, 1.04 * longest), ylim=(0, 1.25 * top))

@@ -49,11 +49,11 @@ def ladder(rungs: Sequence[tuple[str, float]], caption: str) -> Figure:
         values = [value for _, value in rungs]
         axes.plot(values, range(len(rungs)), "o-", color=COMPUTE, markersize=7, linewidth=1.2)
         for k, (name, value) in enumerate(rungs):
-            note(axes, value * 2.5, k, f"{name}: {value:.1e}", colour=palette.INK, ha="left")
+            note(axes, value * 2.5, k - 0.24, f"{name}: {value:.1e}", colour=palette.INK, ha="left")
         for k, times in enumerate(steps):
             middle = (values[k] * values[k + 1]) ** 0.5
             words = f"× {times:,.0f}" if times < 1e6 else f"× {times / 1e6:,.0f} million"
-            note(axes, middle / 2.2, k + 0.55, words, colour=palette.FAINT, ha="right")
+            note(axes, middle / 2.2, k + 0.6, words, colour=palette.FAINT, ha="right")
         axes.set_xscale("log")
         axes.set(xlim=(values[0] / 30, values[-1] * 3e5), ylim=(-0.6, len(rungs) - 0.4))
         axes.set_xlabel("FLOPs")
