@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llamalab.runtime.derived import derived
+from llamalab.runtime.numbers import require_positive, require_whole
 
 PRESETS: dict[str, dict[str, Any]] = {
     "llama-2-7b": dict(dim=4096, n_layers=32, n_heads=32),
@@ -50,12 +51,12 @@ class LlamaConfig:
     tie_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        self._check_whole("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "multiple_of")
-        self._check_whole("max_seq_len")
-        self._check_positive("norm_eps", "rope_theta", "rope_scaling_factor")
+        require_whole(self, "dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size")
+        require_whole(self, "multiple_of", "max_seq_len")
+        require_positive(self, "norm_eps", "rope_theta", "rope_scaling_factor")
         if self.ffn_dim_multiplier is not None:
-            self._check_positive("ffn_dim_multiplier")
-        self._check_whole("hidden_dim")
+            require_positive(self, "ffn_dim_multiplier")
+        require_whole(self, "hidden_dim")
         if self.dim % self.n_heads:
             raise ValueError(f"n_heads={self.n_heads} must divide dim={self.dim}")
         if self.n_heads % self.n_kv_heads:
@@ -64,18 +65,6 @@ class LlamaConfig:
             raise ValueError(
                 f"dim/n_heads = {self.head_dim} must be even: RoPE turns pairs of numbers"
             )
-
-    def _check_whole(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-
-    def _check_positive(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value < float("inf"):
-                raise ValueError(f"{name}={value!r} must be a finite number above 0")
 
     @property
     def head_dim(self) -> int:

@@ -95,7 +95,7 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer: attention and feed-forward, each behind its norm and beside its residual."""
+    """One layer: attention and feed-forward, each after its norm and with a residual."""
 
     def __init__(self, config: LlamaConfig, parts: Parts, layer: int):
         super().__init__()
@@ -135,7 +135,7 @@ class Llama(nn.Module):
     def forward(self, tokens: torch.Tensor, cache: KVCache | None = None) -> torch.Tensor:
         """tokens (B, T) of ids -> logits (B, T, V), in the weights' dtype.
 
-        With a cache the tokens come behind those that it holds. ValueError if they go past the
+        With a cache the tokens follow those that it holds. ValueError if they go past the
         model's context or the cache's room; nothing has been written then.
         """
         batch_size, new = self._check(tokens, cache)

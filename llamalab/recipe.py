@@ -8,6 +8,7 @@ Source: the paper, section 2.2.
 from dataclasses import dataclass
 
 from llamalab.runtime.derived import derived
+from llamalab.runtime.numbers import require_between_0_and_1, require_positive, require_whole
 
 DTYPES = ("float32", "bfloat16")
 
@@ -16,9 +17,10 @@ DTYPES = ("float32", "bfloat16")
 class TrainConfig:
     """How to train. `warmup_steps=None` means a twentieth of the steps, at most Llama 2's 2,000,
     and follows them in a `replace`. `grad_accum_steps` micro-batches make one step. `dtype` is that
-    of the matrix products; weights and optimizer stay float32; `matmul` says by what road they are
-    computed, see `runs.autotune`. `eval_every=0`: only after the last step, if there is validation.
-    ValueError for a number that makes no sense."""
+    of the matrix products; weights and optimizer stay float32. `matmul`: which implementation
+    computes them, one of `cpu_kernels.MATMULS` (`runs.autotune` finds the fastest). `eval_every=0`:
+    only after the last step, if there is validation. ValueError for a number that makes no
+    sense."""
 
     steps: int
     lr: float = 1e-3
@@ -38,22 +40,15 @@ class TrainConfig:
     def __post_init__(self) -> None:
         from llamalab.runtime.cpu_kernels import MATMULS  # torch waits until there is a recipe
 
-        least_of = {"steps": 1, "warmup_steps": 0, "grad_accum_steps": 1, "eval_every": 0}
-        for name, least in least_of.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+        require_whole(self, "steps", "grad_accum_steps")
+        require_whole(self, "warmup_steps", "eval_every", least=0)
         if self.warmup_steps > self.steps:
             raise ValueError(
                 f"warmup_steps={self.warmup_steps} is more than steps={self.steps}: the rate would "
                 f"never reach its peak"
             )
-        for name in ("lr", "eps", "max_grad_norm"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}={getattr(self, name)!r} must be a finite number above 0")
-        for name in ("min_lr_ratio", "beta1", "beta2", "weight_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must lie between 0 and 1")
+        require_positive(self, "lr", "eps", "max_grad_norm")
+        require_between_0_and_1(self, "min_lr_ratio", "beta1", "beta2", "weight_decay")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} must be one of {', '.join(DTYPES)}")
         if self.matmul not in MATMULS:

@@ -25,14 +25,16 @@ def scale_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
 
 
 def keep_top_k(logits: torch.Tensor, k: int) -> torch.Tensor:
-    """logits (..., V) -> (..., V): exactly the k largest stay (all, if k is larger than V)."""
+    """logits (..., V) -> (..., V): exactly the k largest stay (all, if k is larger than V).
+    ValueError for k that is not a whole number of at least 1."""
     _check_k(k)
     order = logits.sort(dim=-1, descending=True, stable=True).indices  # (..., V)
     return logits.scatter(-1, order[..., k:], GONE)
 
 
 def keep_top_p(logits: torch.Tensor, p: float) -> torch.Tensor:
-    """logits (..., V) -> (..., V): the most probable tokens stay until their sum has passed p."""
+    """logits (..., V) -> (..., V): the most probable tokens stay until their sum has passed p.
+    ValueError for p outside (0, 1]."""
     _check_p(p)
     if p == 1:
         return logits  # a rounded sum may pass 1 before its end
@@ -62,7 +64,7 @@ def probabilities(
     """logits (..., V) -> probabilities (..., V) in float32 (float64 for float64).
 
     temperature 0 puts everything on the largest logit. ValueError for options out of range, and
-    for logits of which no largest can be told: nan, +inf, or nothing but -inf.
+    for rows of logits without a finite maximum: nan, +inf, or nothing but -inf.
     """
     check_options(temperature, top_k, top_p)
     wide = logits if logits.dtype == torch.float64 else logits.float()

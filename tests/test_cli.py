@@ -237,14 +237,6 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch):
     assert paths.ANSWERS_VARIABLE in answers.way_out
 
 
-def test_the_containers_limit_is_read(tmp_path):
-    assert memory.container_limit(tmp_path) is None
-    (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
-    assert memory.container_limit(tmp_path) is None
-    (tmp_path / "memory.max").write_text("2147483648\n", encoding="ascii")
-    assert memory.container_limit(tmp_path) == 2**31
-
-
 @pytest.mark.parametrize(
     "cpuinfo, units",
     [

@@ -1,7 +1,7 @@
 """What LoRA saves in training: gradients and optimizer state of the adapters alone.
 
     parameters   n_layers x rank x (out + in) for each matrix: A is (rank, in) and B (out, rank)
-    memory       every weight once, frozen; and for the adapters what training asks a parameter
+    memory       every weight once, frozen; and for each adapter parameter what training takes
 
 7B at rank 8 on wq and wv: 32 x 8 x 2 x (4096 + 4096) = 4,194,304, one parameter in 1,600. What
 LoRA does not save is not counted, as in `memory_plan`: activations, and the time of the forward
@@ -10,7 +10,7 @@ pass; going backward only the gradients of the frozen matrices themselves are le
 
 from collections.abc import Iterable
 
-from llamalab.accounting.compute import count_parameters
+from llamalab.accounting.compute import count_parameters, matrix_shapes
 from llamalab.accounting.memory import BYTES, MemoryPlan, available_memory, memory_plan
 from llamalab.config import LlamaConfig
 
@@ -20,12 +20,7 @@ def lora_parameters(
 ) -> dict[str, int]:
     """Parameters of the adapters on each target, in all layers, and their `total`. ValueError for
     an unknown target, or a rank that is not 1 … the smaller side of each matrix."""
-    kv_dim = config.n_kv_heads * config.head_dim
-    sides = {
-        "wq": (config.dim, config.dim), "wk": (kv_dim, config.dim), "wv": (kv_dim, config.dim),
-        "wo": (config.dim, config.dim), "w1": (config.hidden_dim, config.dim),
-        "w2": (config.dim, config.hidden_dim), "w3": (config.hidden_dim, config.dim),
-    }  # (out, in)  # fmt: skip
+    sides = {name.partition(".")[2]: shape for name, shape in matrix_shapes(config).items()}
     counts: dict[str, int] = {}
     for name in targets:
         if name not in sides:
@@ -44,7 +39,7 @@ def lora_plan(
     dtype: str = "bfloat16",
     available: int | None = None,
 ) -> MemoryPlan:
-    """Plan for training adapters beside frozen weights in `dtype`, to stand next to
+    """Plan for training adapters on top of frozen weights in `dtype`, to be compared with
     `memory_plan(config, training=True)`. The adapters are in the same dtype, or in bfloat16 beside
     blocks ("q8_0", "q4_0"). available: bytes; what this machine has free if None. ValueError as in
     `lora_parameters`, and for an unknown dtype."""

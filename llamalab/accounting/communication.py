@@ -6,12 +6,10 @@ once around to hand out.
     data parallel    every device holds the model; the gradients are summed once a step
     fully sharded    each holds 1 / n of it; weights are gathered going forward and again going
                      back, gradients scattered: (n - 1) / n of the data three times
-    tensor parallel  a layer's matrices are cut (notebook 06): two sums of (B, T, dim) going
-                     forward, two going back, in every layer
 
 A link sends and receives at once, so bytes / bandwidth is the least time it can take. Sources: the
 factors, NVIDIA nccl-tests, doc/PERFORMANCE.md; that full sharding moves half as much again as data
-parallel, ZeRO (arXiv 1910.02054).
+parallel, ZeRO (arXiv 1910.02054). Left out: tensor parallelism, which sends activations.
 """
 
 from llamalab.accounting.compute import count_parameters
@@ -36,15 +34,6 @@ def fully_sharded_bytes(config: LlamaConfig, devices: int, bytes_per_number: flo
     size = bytes_per_number * count_parameters(config)["total"]
     _refuse(size, devices)
     return 3 * (devices - 1) / devices * size
-
-
-def tensor_parallel_bytes(
-    config: LlamaConfig, devices: int, batch: int, seq_len: int, bytes_per_number: float = 2
-) -> float:
-    """Bytes each device sends a step of `batch` rows of seq_len when every layer is cut over
-    `devices`. ValueError for a size below 0, or fewer than 1 device."""
-    sums = 4 * config.n_layers
-    return sums * all_reduce_bytes(batch * seq_len * config.dim * bytes_per_number, devices)
 
 
 def _refuse(size: float, devices: int) -> None:

@@ -5,7 +5,7 @@ layer has three matrices dim x hidden_dim, and two norms have dim weights each. 
 layers: the embedding, the last norm and the output head (none of its own when tied). No biases.
 
 FLOPs of training, a multiplication and an addition being two: each parameter costs 2 a token going
-forward and 4 backward, and attention 12 x n_layers x dim x seq_len beside (scores and mix, both
+forward and 4 backward, and attention another 12 x n_layers x dim x seq_len (scores and mix, both
 ways). That counts every pair of positions; a causal kernel skips those above the diagonal, which
 is half. Source: PaLM's appendix B, as llama2.c has it.
 
@@ -13,6 +13,21 @@ MFU, model FLOPs utilization: those FLOPs over what the devices could have done 
 """
 
 from llamalab.config import LlamaConfig
+
+
+def matrix_shapes(config: LlamaConfig) -> dict[str, tuple[int, int]]:
+    """Meta's name, without the layer's number, and shape (out, in) of every matrix of a layer."""
+    heads, kv_heads = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    dim, hidden = config.dim, config.hidden_dim
+    return {
+        "attention.wq": (heads, dim),
+        "attention.wk": (kv_heads, dim),
+        "attention.wv": (kv_heads, dim),
+        "attention.wo": (dim, heads),
+        "feed_forward.w1": (hidden, dim),
+        "feed_forward.w2": (dim, hidden),
+        "feed_forward.w3": (hidden, dim),
+    }
 
 
 def count_parameters(config: LlamaConfig) -> dict[str, int]:

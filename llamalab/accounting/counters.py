@@ -1,12 +1,13 @@
 """Counters of energy, where the machine has one: what was drawn, not what might have been.
 
     RAPL   Linux, Intel and AMD: /sys/class/powercap/intel-rapl:N/energy_uj, microjoules of a whole
-           processor. It runs over at max_energy_range_uj. Since 2020 only root may read it, as it
-           gives secrets away (CVE-2020-8694); in a container or a virtual machine it is not there.
+           processor. It overflows at max_energy_range_uj and starts from 0. Since 2020 only root
+           may read it, as it gives secrets away (CVE-2020-8694); in a container or a virtual
+           machine it is not there.
     NVML   NVIDIA GPUs, by the package pynvml if it is installed: millijoules of a whole device
            since its driver was loaded.
 
-Both count the whole part, whoever used it: what other programs did meanwhile is in it.
+Both count the whole device: what other programs did meanwhile is included.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
 JOULES_PER_WH = 3600
-EVERY = 60.0  # seconds between two looks at a counter that runs over
+EVERY = 60.0  # seconds between two readings of a counter that overflows
 
 
 class Counter:
@@ -32,8 +33,8 @@ class Counter:
         self._last, self._joules, self._one_at_a_time = read(), 0.0, threading.Lock()
 
     def joules(self) -> float:
-        """Since it was made. It has to be asked at least once a turn (`keep_asking`): a counter of
-        262,144 J on a 100 W processor runs over after 44 minutes."""
+        """Since it was made. It has to be read at least once before it overflows (`keep_asking`): a
+        counter of 262,144 J on a 100 W processor does so after 44 minutes."""
         with self._one_at_a_time:
             now = self._read()
             step = now - self._last
@@ -44,7 +45,7 @@ class Counter:
 
 
 def keep_asking(found: Sequence[Counter], every: float = EVERY) -> None:
-    """Ask those that run over now and then, in a thread that ends when nobody holds them."""
+    """Read those that overflow now and then, in a thread that ends when nothing refers to them."""
     held = [weakref.ref(counter) for counter in found if counter.wraps]
     if held:
         threading.Thread(target=_ask, args=(held, every), daemon=True).start()
@@ -81,7 +82,7 @@ def rapl(powercap: Path = POWERCAP) -> list[Counter]:
             wraps = _joules(folder / "max_energy_range_uj")
             name = (folder / "name").read_text(encoding="ascii").strip()
             found.append(Counter(f"RAPL {name}", partial(_joules, file), wraps))
-        except (OSError, ValueError):  # root alone may read it; or it is no number
+        except (OSError, ValueError):  # only root may read it, or it is not a number
             continue
     return found
 

@@ -11,12 +11,12 @@ not fit here does not fit.  GB is 10^9 bytes, GiB is 2^30.
 
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import psutil
 
 from llamalab.accounting.compute import count_parameters
 from llamalab.config import LlamaConfig
+from llamalab.runtime.cgroups import memory_limits
 
 GIB = 2**30
 # Bytes a parameter. The block formats carry their scales: 34 bytes, or 18, for 32 numbers.
@@ -36,7 +36,7 @@ def kv_cache_bytes(
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Rows of (what, bytes) beside what there is, and what would help if it does not fit."""
+    """Rows of (what, bytes), the bytes available, and what would help if they do not fit."""
 
     title: str
     rows: tuple[tuple[str, int], ...]
@@ -127,22 +127,10 @@ def refuse_if_too_large(
 
 
 def available_memory() -> int:
-    """Bytes that this process may still take: the machine's, or its container's if less."""
-    free = psutil.virtual_memory().available
-    limit = container_limit(Path("/sys/fs/cgroup"))
-    if limit is not None:
-        free = min(free, max(0, limit - psutil.Process().memory_info().rss))
-    return free
-
-
-def container_limit(cgroup: Path) -> int | None:
-    """The memory limit in bytes that a container was given on Linux; None if there is none."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup 2, then 1
-        try:
-            return int((cgroup / name).read_text(encoding="ascii"))
-        except (OSError, ValueError):  # not Linux, or the word "max"
-            continue
-    return None
+    """Bytes that this process may still take: what the machine has, or what its container leaves
+    if that is less."""
+    limits = (group.free for group in memory_limits())
+    return min([psutil.virtual_memory().available, *limits])
 
 
 def _rows(

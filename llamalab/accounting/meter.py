@@ -6,9 +6,10 @@
 
 Measured: seconds by the clock; processor time, the seconds that cores were busy for this process
 (its children are not in it); the most memory this process ever held. Energy is measured where the
-machine has a counter (`counters.py`), and then it is that of the whole part, whoever used it. Where
-there is none it is estimated: processor time x the watts of one busy core, so that the half hour
-that you spent reading costs next to nothing. 10 W is a round figure and not a reading; change it.
+machine has a counter (`counters.py`), and then it is that of the whole device, whoever used it.
+Where there is none it is estimated: processor time x the watts of one busy core, so that the half
+hour that you spent reading costs next to nothing. 10 W is a round figure and not a reading; change
+it.
 
 Grams need a place, and there is no default: say it here, or once for the course with
 `ledger.live_in("France")`.

@@ -1,7 +1,7 @@
 """How much CO2e a kilowatt-hour brings, by place: a small table, each line dated and sourced.
 
-There is no default. A place that is not named would be a place that somebody chose for you, and it
-moves the result more than anything else here.
+There is no default. If you did not name a place, somebody else would have chosen it for you, and it
+changes the result more than anything else here.
 
 Two ways of counting stand side by side. "operational": what the power stations emit while running.
 "life cycle": their building, fuel supply and end as well, so that nuclear, wind and sun are not 0.

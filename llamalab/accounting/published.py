@@ -58,7 +58,7 @@ def exact_tco2e(row: Row) -> Decimal:
 
 
 def truncated(value: Decimal, digits: int) -> Decimal:
-    """Cut off behind `digits` decimals. In decimals: as a float, 100 x 0.29 is 28.999…"""
+    """Cut off after `digits` decimals. In decimals: as a float, 100 x 0.29 is 28.999…"""
     return value.quantize(Decimal(1).scaleb(-digits), ROUND_DOWN)
 
 

@@ -4,7 +4,7 @@
 
 Only numbers of 0 and more, so that more of an input is more of the result (or less, where it
 divides). The ends are the case in which every input stands at its end at once: they are wide on
-purpose, and they are no confidence interval.
+purpose, and they are not a confidence interval.
 """
 
 import math

@@ -7,9 +7,9 @@ longer sets the pace:
     seconds = max(bytes / bandwidth, FLOPs / peak) / (share of that roofline which is reached)
     Wh for 1,000 tokens = devices x watts x share drawn x PUE x seconds / batch x 1000 / 3600
 
-So alone a token pays for reading the whole model, and in company hardly: the batch is the largest
-lever. Reading the prompt, the host, the network and idle hours are not in it. It is an estimate:
-the two shares are assumptions, and have no default.
+At batch 1 every token pays for reading the whole model, in a large batch for hardly any of it: the
+batch is the largest lever. Reading the prompt, the host, the network and idle hours are not in it.
+It is an estimate: the two shares are assumptions, and have no default.
 """
 
 from dataclasses import dataclass
@@ -53,9 +53,9 @@ def serving(
     pue: Number,
     bytes_per_parameter: float = 2,
 ) -> Serving:
-    """Writing on `devices` accelerators, `batch` rows at once, each with `context` tokens behind
-    it. of_roofline: the share of the ideal speed that is reached; drawn: the share of the rated
-    watts that is drawn; both above 0 and at most 1, numbers or (low, central, high). ValueError for
+    """Writing on `devices` accelerators, `batch` rows at once, each after `context` tokens.
+    of_roofline: the share of the ideal speed that is reached; drawn: the share of the rated watts
+    that is drawn; both above 0 and at most 1, numbers or (low, central, high). ValueError for
     those, for a PUE below 1, for counts below 1, and for a model that the memory does not hold."""
     reached, share, overhead = Range.of(of_roofline), Range.of(drawn), Range.of(pue)
     for name, value in (("of_roofline", reached), ("drawn", share)):

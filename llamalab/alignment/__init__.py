@@ -1,4 +1,4 @@
-"""Alignment: reward models, PPO, DPO, and how far one has gone from where one began."""
+"""Alignment: reward models, PPO, DPO, and how far a policy has moved from its reference."""
 
 from llamalab.alignment.calibration import (
     Calibration,
@@ -7,7 +7,6 @@ from llamalab.alignment.calibration import (
     best_accuracy,
     calibration,
     flip_probability,
-    measured_accuracy,
 )
 from llamalab.alignment.dpo import dpo_loss, implicit_reward
 from llamalab.alignment.grpo import group_advantages, grpo_loss
@@ -56,7 +55,6 @@ __all__ = [
     "k3",
     "masked_mean",
     "masked_sum",
-    "measured_accuracy",
     "ppo_loss",
     "replace_unended",
     "reward_loss",

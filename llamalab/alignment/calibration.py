@@ -41,18 +41,12 @@ def flip_probability(gap: torch.Tensor) -> torch.Tensor:
 def best_accuracy(flip: torch.Tensor) -> torch.Tensor:
     """The probability, pair by pair (N,), that its label goes against the truth -> the highest
     accuracy that any model can be expected to have on such labels: the mean of max(f, 1 - f). A
-    label that is more often wrong than right can be learned too, turned round. ValueError for
-    numbers that are no probabilities, and for no pairs."""
+    label that is more often wrong than right can be learned too, inverted. ValueError for
+    numbers that are not probabilities, and for no pairs."""
     if not flip.numel() or not ((flip >= 0) & (flip <= 1)).all():
         raise ValueError(f"{flip.numel()} probabilities: some are asked for, between 0 and 1")
     flip = wide(flip)
     return torch.maximum(flip, 1 - flip).mean()
-
-
-def measured_accuracy(true_accuracy: float, flip: float) -> float:
-    """What a model that is right in that share of the pairs scores on labels that are wrong in the
-    share `flip`, if its mistakes and theirs have nothing to do with each other."""
-    return true_accuracy * (1 - flip) + (1 - true_accuracy) * flip
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,9 @@ def read_comparisons(
     *,
     start: int = 0,
     stop: int | None = None,
-    first_prompt: int = FIRST,
 ) -> tuple[list[Prompt], list[Answer], list[Answer]]:
-    """Prompts, first answers and second answers, pairs `start` to `stop` (all if left out).
-    first_prompt: the number of the file's first prompt. ValueError for a part that is empty."""
+    """Prompts, first answers and second answers of pairs `start` to `stop` of the shipped file (all
+    if left out). ValueError for a part that is empty."""
     with np.load(path, allow_pickle=False) as held:
         ends = np.cumsum(held["lengths"].astype(int))
         rows = np.split(held["ids"].astype(int), ends[:-1])
@@ -134,7 +133,7 @@ def read_comparisons(
     chosen = range(number)[start:stop]
     if not chosen:
         raise ValueError(f"start={start}, stop={stop}: none of the {number} pairs is in between")
-    asked = list(prompts(len(chosen), start=first_prompt + chosen[0]))
+    asked = list(prompts(len(chosen), start=FIRST + chosen[0]))
 
     def side(offset: int) -> list[Answer]:
         return [

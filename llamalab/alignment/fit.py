@@ -23,8 +23,8 @@ Loss = Callable[[nn.Module, Any], tuple[torch.Tensor, dict[str, float]]]
 
 
 class FitRecord(NamedTuple):
-    """One step: its loss in nats, its rate, the gradient's length before clipping, seconds, and
-    whatever the loss measured beside."""
+    """One step: its loss in nats, its learning rate, the gradient's norm before clipping, seconds,
+    and what else the loss function measured."""
 
     step: int
     loss: float
@@ -42,8 +42,9 @@ def fit(
     *,
     state: TrainState | None = None,
 ) -> Iterator[FitRecord]:
-    """Train `model` in place until `config.steps` or the end of the batches. state: where to go on.
-    NonFiniteLoss stops before the weights change; ValueError for options of `train` alone."""
+    """Train `model` in place until `config.steps` or the end of the batches. state: where to
+    resume. NonFiniteLoss stops before the weights change; ValueError for options of `train`
+    alone."""
     if config.grad_accum_steps != 1 or config.dtype != "float32" or config.compile:
         raise ValueError("fit takes one batch a step, in float32, and does not compile")
     state = state or TrainState(make_optimizer(model, config))
@@ -68,8 +69,8 @@ def descend(
     lr: float,
     max_grad_norm: float,
 ) -> float:
-    """One step down a loss; the gradient's length before it was clipped. NonFiniteLoss, and no
-    step, if loss or gradient are no numbers."""
+    """Backward pass, clipping and one optimizer step; the gradient's norm before it was clipped.
+    NonFiniteLoss, and no step, if loss or gradient is nan or infinite."""
     loss.backward()
     weights = [weight for weight in model.parameters() if weight.grad is not None]
     norm, value = float(nn.utils.clip_grad_norm_(weights, max_grad_norm)), float(loss.detach())

@@ -1,4 +1,4 @@
-"""GRPO, a side note: no value model. An answer is measured against the others to its prompt.
+"""GRPO, for comparison: no value model; an answer is measured against others to its prompt.
 
     A_i = (r_i - mean of the group) / (deviation of the group + 1e-4), the same for all its tokens
     loss = mean over answers of the mean over tokens of [-min(rho A, clip(rho) A) + beta k3]

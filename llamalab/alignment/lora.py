@@ -2,7 +2,7 @@
 
     y = x W^T + (alpha / r) (x A^T) B^T        W (out, in) frozen, A (r, in), B (out, r)
 
-B starts at zero, so at birth nothing is changed; A is drawn from a normal distribution of deviation
+B starts at zero, so at first nothing is changed; A is drawn from a normal distribution of deviation
 1/sqrt(in), which keeps a vector's size. (peft draws A from the uniform one between ±1/sqrt(in).)
 With both at zero nothing would ever move: the gradient of each is a product with the other.
 alpha / r is there so that a rate found for one rank serves another.
@@ -11,8 +11,8 @@ The frozen matrix keeps its place and its Meta name; beside it stand `lora_A` an
 `layer.weight` is the whole matrix that the layer stands for, W + (alpha/r) B A. Attention calls the
 layer and never makes it; `swiglu(x, w1, w2, w3)`, which may be a learner's, asks for matrices and
 gets it, at the price of one more matrix in memory, and of its rounding where weights are 16 bits.
-An adapted model takes the plain road: `training.fused` its short one for halves of a block without
-adapters only, and a `FusedDecoder` wants `merge(copy.deepcopy(model))`.
+An adapted model takes the plain path: `training.fused` speeds up only halves of a block without
+adapters, and a `FusedDecoder` needs `merge(copy.deepcopy(model))`.
 Source: Hu et al. 2021, "LoRA". Left out: dropout, adapters of embedding and head, several at once.
 """
 
@@ -124,7 +124,7 @@ def merge(model: nn.Module) -> nn.Module:
     the weights that learned before `add` learn again.
 
     The product and the sum are made in float32 (float64 for float64) and rounded once. The matrices
-    themselves are changed, where they lie: whoever shares them sees it. ValueError for a model
+    are changed in place, for every model that shares them. ValueError for a model
     without adapters, and inside `disabled`.
     """
     there = _require(model)
@@ -178,7 +178,7 @@ def adapter_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """What an optimizer would change, by name."""
+    """The parameters with requires_grad, by name: what an optimizer would change."""
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 

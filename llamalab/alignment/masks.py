@@ -1,8 +1,8 @@
 """Sums and means over the tokens that count.
 
-An answer shorter than its batch is filled up with padding, and what stands there is nobody's: it
-may be anything, infinite or nan too. So it is taken out before the arithmetic, not multiplied by 0
-after it: 0 times infinity is nan, and so is its gradient.
+An answer shorter than its batch is padded, and what stands in the padding is undefined, perhaps
+infinite or nan. So it is taken out before the arithmetic, not multiplied by 0 after it: 0 times
+infinity is nan, and so is its gradient.
 """
 
 import torch

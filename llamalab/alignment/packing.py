@@ -3,9 +3,9 @@
     <s>[INST] … [/INST] an answer </s> <s>[INST] … </s> then padding, under mask 0
 
 First fit: a dialogue goes into the first open row that has room for it, else into a new one. Only
-so many rows are open at a time: who packs millions need not look at all of them. The fullest is
-closed first. Nothing is cut. Attention crosses from a dialogue to the next; whether Llama 2's did
-is not published. When that does harm, and what helps, stands in `sft`.
+`open_rows` rows are open at a time, so that packing millions of dialogues does not search all of
+them; the fullest is closed first. Nothing is cut. Attention crosses from a dialogue to the next;
+whether Llama 2's did is not published. When that does harm, and what helps, stands in `sft`.
 """
 
 from collections.abc import Iterable, Sequence

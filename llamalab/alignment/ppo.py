@@ -6,10 +6,10 @@
     policy    -mean of min(rho A, clip(rho, 1 - c, 1 + c) A),  rho = exp(ln new - ln old)
     value     half the mean of max((V - R)^2, (V_clipped - R)^2),  R = A + V_old
 
-All of (B, T): T places for an answer, which begins at the left; behind its last token the mask is
-False, and what stands there changes nothing. The last token is EOS if the answer ended, and the
+All of shape (B, T): T places for an answer, which begins at the left; after its last token the mask
+is False, and what stands there changes nothing. The last token is EOS if the answer ended, and the
 score stands ON it. Only the newest log-probabilities and values are learned: the other arguments
-are measurements, and no gradient goes into them.
+are constants, and no gradient goes into them.
 Source: the Llama 2 paper, section 3.2.3 (beta 0.01 or 0.005, clip 0.2; gamma, lam and the value's
 loss are not given); Schulman et al. 2017; "The N Implementation Details of RLHF with PPO".
 """
@@ -59,7 +59,7 @@ def gae(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """rewards, values, mask (B, T) -> advantages and returns (B, T), 0 where the mask is.
 
-    Behind the last token the game is over: its next value and next advantage are 0. lam = 0 trusts
+    After the last token the game is over: its next value and next advantage are 0. lam = 0 trusts
     the values (the advantage is one step's surprise), lam = 1 the rewards (what came, less what
     was expected). ValueError for other shapes, and if the mask counts nothing.
     """
@@ -81,7 +81,7 @@ def gae(
 
 
 class PolicyLoss(NamedTuple):
-    """loss: to be pulled back. clip_fraction: the share of tokens that no longer teach, because
+    """loss: to call backward() on. clip_fraction: the share of tokens that no longer teach, because
     their ratio has gone far enough. approx_kl: from the old policy to the new, by k3, in nats."""
 
     loss: torch.Tensor

@@ -1,4 +1,4 @@
-"""One iteration of PPO behind the drawing: what the answers teach, and the steps that learn it.
+"""One iteration of PPO after sampling: advantages of the answers, and the optimizer's steps.
 
     weigh    a rollout and its scores -> experience: advantages for the policy, returns for the
              value model, and what the old policy and the reference thought of each token
@@ -30,6 +30,7 @@ from llamalab.alignment.rollout import Rollout, score
 from llamalab.model import Llama
 from llamalab.recipe import TrainConfig
 from llamalab.runtime.cpu_kernels import MATMULS, matmul
+from llamalab.runtime.numbers import require_between_0_and_1, require_positive, require_whole
 from llamalab.training.fused import in_fewer_passes
 from llamalab.training.optim import make_optimizer
 
@@ -58,16 +59,10 @@ class PPOConfig:
     matmul: str = "torch"
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "mini_batch_size", "epochs", "max_new_tokens"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
-        for name in ("lr", "value_lr", "clip", "temperature", "max_grad_norm"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}={getattr(self, name)!r} must be a finite number above 0")
-        for name in ("gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must lie between 0 and 1")
+        require_whole(self, "iterations", "batch_size", "mini_batch_size", "epochs")
+        require_whole(self, "max_new_tokens")
+        require_positive(self, "lr", "value_lr", "clip", "temperature", "max_grad_norm")
+        require_between_0_and_1(self, "gamma", "lam")
         if not 0 <= self.beta < float("inf"):
             raise ValueError(f"beta={self.beta!r} must be a finite number, 0 or above")
         if self.matmul not in MATMULS:
@@ -76,8 +71,8 @@ class PPOConfig:
 
 @dataclass
 class PPOState:
-    """What an iteration depends on, beside the weights: two optimizers, the random numbers, how far
-    it has come."""
+    """What an iteration depends on besides the weights: two optimizers, the random generator, and
+    how many iterations have been made."""
 
     policy_optimizer: torch.optim.Optimizer
     value_optimizer: torch.optim.Optimizer
@@ -96,7 +91,8 @@ def start(policy: Llama, values: Llama, config: PPOConfig, *, seed: int = 0) -> 
 
 
 class Experience(NamedTuple):
-    """A rollout and what was thought of it, all of (B, T - 1), 0 where the mask is False."""
+    """A rollout, and for each of its tokens (B, T - 1) the old policy's log-probability, the old
+    value, the whitened advantage and the return; 0 where the mask is False."""
 
     drawn: Rollout
     logp: torch.Tensor
@@ -165,8 +161,11 @@ def weigh(
     return Experience(drawn, logp, expected, whiten(advantages, mask), returns), record
 
 
-def update(policy, values, batch: Experience, config: PPOConfig, state: PPOState) -> dict:
-    """Some epochs of mini-batches; the means of what was measured."""
+def update(
+    policy: Llama, values: Llama, batch: Experience, config: PPOConfig, state: PPOState
+) -> dict[str, float]:
+    """Train policy and value model in place, `config.epochs` times over the batch in mini-batches.
+    Gives the means over all mini-batches: both losses, clip_fraction, approx_kl."""
     told: list[tuple[float, ...]] = []
     number = len(batch.logp)
     fast_values = in_fewer_passes(values, config.matmul)

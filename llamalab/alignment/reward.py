@@ -1,10 +1,10 @@
-"""What PPO is paid: two reward models, one number an answer.
+"""The reward of PPO: two reward models, one number for each answer.
 
     R = whiten(logit(Rc)),   Rc = Rs if the prompt is about safety or Rs < 0.15, else Rh
 
 Rs and Rh are sigmoids of the two scores, each with an offset and a gain: pairs teach differences,
 and leave open where 0 is, and two models learn them at two scales. `zero_at` sets the offset, by
-labels or by the mean; a gain makes both deviate alike, or the louder model alone would be heard.
+labels or by the mean; the gains give both the same deviation, or one model would drown the other.
 Whitening is by two numbers, mean and deviation over answers of the policy that training begins
 with; they stay for the run. So a reward of 1 means "a deviation better than where we began", in
 every iteration. (The paper says nothing of gains, and not over what it whitens.)
@@ -24,7 +24,7 @@ from llamalab.training.fused import in_fewer_passes
 
 @dataclass(frozen=True)
 class Scorer:
-    """A reward model, the number that is added to its scores, and the factor behind that."""
+    """A reward model; its score is (head's output + offset) * gain."""
 
     model: Llama
     offset: float = 0.0
@@ -33,7 +33,7 @@ class Scorer:
     def logits(self, drawn: Rollout, way: str = "torch") -> torch.Tensor:
         """Scores (B,) of a rollout's answers: (score + offset) gain."""
         last = drawn.prompt_lengths + drawn.mask.sum(1) - 1  # (B,) where each answer's last id is
-        order, found = last.argsort(), []  # rows of like length together, a few at a time
+        order, found = last.argsort(), []  # rows of similar length together, a few at a time
         with torch.no_grad(), matmul(way):
             model = in_fewer_passes(self.model, way)
             for rows in order.split(PORTION):
@@ -43,7 +43,8 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Reward:
-    """helpfulness and safety in one; mean and deviation are those of `whitened_by`."""
+    """helpfulness and safety in one; mean and deviation are those of `whitened_by`. way: how matrix
+    products are computed, one of `cpu_kernels.MATMULS`."""
 
     helpfulness: Scorer
     safety: Scorer
@@ -58,7 +59,7 @@ class Reward:
         the two scores, between 0 and 1."""
         safety = self.safety.logits(drawn, self.way).sigmoid()
         helpfulness = self.helpfulness.logits(drawn, self.way).sigmoid()
-        reward = combined_reward(safety, helpfulness, about_safety)
+        reward = combined_reward(safety, helpfulness, about_safety.to(safety.device))
         measured = {"helpfulness": float(helpfulness.mean()), "safety": float(safety.mean())}
         return (reward - self.mean) / self.deviation, measured
 
@@ -100,7 +101,7 @@ def zero_at(scores: torch.Tensor, good: torch.Tensor | None = None) -> float:
     if good is None:
         return -float(scores.mean())
     ordered, order = scores.sort()
-    good = (good[order] != 0).double()
+    good = (good.to(scores.device)[order] != 0).double()
     # cut k: the k lowest are called bad
     right = torch.cat((good.new_zeros(1), (1 - good).cumsum(0))) + torch.cat(
         (good.flip(0).cumsum(0).flip(0), good.new_zeros(1))

@@ -1,4 +1,4 @@
-"""A reward model: the chat model, with a head that gives one number in place of 1,024 logits.
+"""A reward model: the chat model, with a head that gives one number instead of V logits.
 
     score = w . x_last          x_last: the stream, normalised, at the answer's last token
 
@@ -45,19 +45,28 @@ def with_scalar_head(
     return scorer
 
 
-def pad(rows: Sequence[Sequence[int]], fill: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of ids -> tokens (B, T), filled up behind, and the place of each row's last id (B,).
-    What stands behind is not seen by what stands before. ValueError for an empty row."""
+def pad(
+    rows: Sequence[Sequence[int]], fill: int = 0, *, device: torch.device | str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of ids -> tokens (B, T), padded on the right, and the place of each row's last id (B,),
+    both on `device`. A causal model does not see the padding from the ids before it. ValueError
+    for an empty row."""
     if not rows or not all(len(row) for row in rows):
         raise ValueError(f"{len(rows)} rows, of which none may be empty")
     longest = max(map(len, rows))
-    tokens = torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])
-    return tokens, torch.tensor([len(row) - 1 for row in rows])
+    filled = [[*row, *[fill] * (longest - len(row))] for row in rows]
+    last = [len(row) - 1 for row in rows]
+    return torch.tensor(filled, device=device), torch.tensor(last, device=device)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's weights are."""
+    return next(model.parameters()).device
 
 
 def scores(model: nn.Module, tokens: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     """tokens (B, T), last (B,) the place of each row's last token -> scores (B,)."""
-    return model(tokens)[torch.arange(len(tokens)), last, 0]
+    return model(tokens)[torch.arange(len(tokens), device=tokens.device), last, 0]
 
 
 def pair_batches(
@@ -75,12 +84,13 @@ def pair_batches(
 
 
 def pair_loss(margins: str = "small"):
-    """The loss of a batch of pairs, for `fit`; margins: a name of MARGINS."""
-    table = torch.tensor(MARGINS[margins])
+    """The loss of a batch of pairs, for `fit`, with the share of pairs in the right order as
+    `accuracy`. margins: a name of MARGINS."""
+    table = MARGINS[margins]
 
     def loss_of(model: nn.Module, batch: Sequence[Pair]) -> tuple[torch.Tensor, dict[str, float]]:
         chosen, rejected = pair_scores(model, batch)
-        margin = table[[pair.strength for pair in batch]]
+        margin = chosen.new_tensor([table[pair.strength] for pair in batch])  # (B,)
         right = (chosen > rejected).double().mean()
         return reward_loss(chosen, rejected, margin), {"accuracy": float(right)}
 
@@ -90,8 +100,7 @@ def pair_loss(margins: str = "small"):
 def pair_scores(model: nn.Module, batch: Sequence[Pair]) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs -> scores of the chosen and of the rejected answers, (B,) each."""
     rows = [pair.chosen for pair in batch] + [pair.rejected for pair in batch]
-    tokens, last = pad(rows)
-    both = scores(model, tokens, last)  # (2 B,)
+    both = scores(model, *pad(rows, device=device_of(model)))  # (2 B,)
     return both[: len(batch)], both[len(batch) :]
 
 
@@ -99,12 +108,15 @@ def pair_scores(model: nn.Module, batch: Sequence[Pair]) -> tuple[torch.Tensor, 
 def score_all(
     model: nn.Module, rows: Iterable[Sequence[int]], batch_size: int = 64, way: str = "torch"
 ) -> torch.Tensor:
-    """Scores (N,) of rows of ids, prompt and answer in each; way: by what road, see `runs`."""
+    """Scores (N,), float32, of rows of ids, prompt and answer in each, on the model's device. way:
+    how matrix products are computed, one of `cpu_kernels.MATMULS`."""
     rows, model = list(rows), in_fewer_passes(model, way)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # alike in length: little padding
-    found = torch.empty(len(rows))
+    device = device_of(model)
+    found = torch.empty(len(rows), device=device)
     for start in range(0, len(rows), batch_size):
         part = order[start : start + batch_size]
         with matmul(way):
-            found[part] = scores(model, *pad([rows[i] for i in part])).float()
+            batch = pad([rows[i] for i in part], device=device)
+            found[part] = scores(model, *batch).float()
     return found

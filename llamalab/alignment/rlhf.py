@@ -55,7 +55,7 @@ class Prompts(NamedTuple):
     about_safety: torch.Tensor
 
 
-# Answers, and which prompts are about safety -> rewards (B,), and what is to be recorded beside.
+# Answers, and which prompts are about safety -> rewards (B,), and what else to record.
 Score = Callable[[Rollout, torch.Tensor], tuple[torch.Tensor, dict[str, float]]]
 
 
@@ -71,7 +71,7 @@ def rlhf(
     seed: int = 0,
     state: PPOState | None = None,
 ) -> Iterator[PPORecord]:
-    """Train policy and value model in place, a record an iteration. score_of: a `Reward`, or any
+    """Train policy and value model in place, one record per iteration. score_of: a `Reward`, or any
     function like it. prompts(i): the prompts of iteration i, so that a resumed run goes on with
     those that would have come."""
     state = state or start(policy, values, config, seed=seed)

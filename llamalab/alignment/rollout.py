@@ -4,8 +4,8 @@
     score    tokens  -> the log-probability of each answer's token, under the same distribution
 
 Nothing else is done to the distribution while drawing (no top-k, no top-p): PPO's ratio must be 1
-before the first step. The two go different roads to the same numbers: a token at a time, and whole
-texts at once, with gradients. What makes the first one fast:
+before the first step. Both compute the same numbers: one token at a time, and whole texts at once,
+with gradients. What makes the first one fast:
 
     prompts     those that are equal (best of n) are read once
     EOS         a row that has ended gives its place to the last one: no step is spent on it
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from llamalab.alignment.masks import wide
 from llamalab.generation.prompt import check_room, read_prompt
 from llamalab.generation.steps import next_logits
 from llamalab.model import Llama
@@ -136,8 +137,8 @@ def _draw_answers(model, prompts, numbers, temperature, eos_id) -> list[list[int
 
 
 def pick(logits: torch.Tensor, numbers: torch.Tensor, temperature: float) -> torch.Tensor:
-    """logits (B, V), numbers (B,) in [0, 1) -> ids (B,): the first whose probability, added to all
-    before it, is above the number. ValueError for logits of which no largest can be told."""
+    """logits (B, V), numbers (B,) in [0, 1) -> ids (B,): the first id at which the cumulative
+    probability is above the number. ValueError for rows of logits without a finite maximum."""
     weights = scale_temperature(logits - logits.amax(-1, keepdim=True), temperature).exp_()
     sums = weights.cumsum(-1, dtype=torch.float64)  # (B, V)
     total = sums[:, -1:]
@@ -170,8 +171,8 @@ def score(
     model: Llama, rollout: Rollout, temperature: float = 1.0, *, way: str = "fused"
 ) -> torch.Tensor:
     """Log-probabilities of the answers' tokens (B, T - 1), in nats and float32 at least; 0 where
-    the mask is False. Rows of like length go together, so that little padding is read, and the
-    head is asked at the answers' places alone. way: one of `cpu_kernels.MATMULS`. ValueError for
+    the mask is False. Rows of similar length go together, so that little padding is read, and the
+    head is computed at the answers' places alone. way: one of `cpu_kernels.MATMULS`. ValueError for
     another one, and for a temperature as in `sample`."""
     order = (rollout.prompt_lengths + rollout.mask.sum(-1)).argsort()  # short texts first
     found = []
@@ -189,8 +190,7 @@ def score(
 
 def _log_probs(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
     """logits (N, V), targets (N,) -> (N,)."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return -F.cross_entropy(scale_temperature(wide, temperature), targets, reduction="none")
+    return -F.cross_entropy(scale_temperature(wide(logits), temperature), targets, reduction="none")
 
 
 def _without_head(model: torch.nn.Module) -> torch.nn.Module:

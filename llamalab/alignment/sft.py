@@ -1,13 +1,13 @@
-"""Batches for supervised fine-tuning: every dialogue alone in its row, beside those of its length.
+"""Batches for supervised fine-tuning: one dialogue a row, with others of its length.
 
     rows      <s>[INST] … [/INST] an answer </s> then padding, under mask 0
     batches   as many rows as fit into `tokens_per_batch`, in a seeded order
 
 Llama 2 concatenates dialogues until a sequence is full. With 4,096 places that is right; with 256 a
-row holds one story, or some that are short, and what stands behind another is nearly always short.
-A model learns what to say *there*: it refused an unkind request behind another dialogue, and hardly
-ever at the start of a text, where it is asked for real (`packing` and notebook 09 show it). So here
-nobody stands behind anybody. Loss on the answers alone, as in the paper.
+row holds one story, or several short dialogues, and what follows another is nearly always short.
+A model learns what to say *there*: it refused an unkind request that followed another dialogue, and
+hardly ever one at the start of a text, where real requests stand (`packing` and notebook 09 show
+it). So here no dialogue follows another. Loss on the answers alone, as in the paper.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ import torch
 from llamalab.tales.dialogues import Dialogue
 from llamalab.tokenizer import BPETokenizer
 from llamalab.tokenizer.chat import encode_dialog
-from llamalab.training.batches import hash_of
+from llamalab.training.batches import epoch_seed
 
 Example = tuple[Sequence[int], Sequence[float]]  # ids, and as many weights: 0 is not learned
 
@@ -88,7 +88,9 @@ class DialogBatches:
     def _cut(self, epoch: int) -> list[list[int]]:
         """An epoch's batches. All examples in the order of their lengths are cut into batches, so
         that little is padding; equal lengths, and the batches, are shuffled."""
-        generator = torch.Generator().manual_seed(hash_of(self.seed, 0))  # one cut for all epochs
+        generator = torch.Generator().manual_seed(
+            epoch_seed(self.seed, 0)
+        )  # one cut for all epochs
         order = torch.randperm(len(self.examples), generator=generator).tolist()
         order.sort(key=lambda row: len(self.examples[row][0]))
         batches: list[list[int]] = [[]]
@@ -97,12 +99,13 @@ class DialogBatches:
             if batches[-1] and longest * (len(batches[-1]) + 1) > self.tokens_per_batch:
                 batches.append([])
             batches[-1].append(row)
-        generator.manual_seed(hash_of(self.seed, epoch + 1))
+        generator.manual_seed(epoch_seed(self.seed, epoch + 1))
         return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
 def collate(examples: Sequence[Example], fill: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Examples -> tokens (B, T), filled up behind, and mask (B, T) of weights, 0 where filled."""
+    """Examples -> tokens (B, T), padded on the right with `fill`, and mask (B, T) of weights, 0 in
+    the padding."""
     longest = max(len(ids) for ids, _ in examples)
     tokens = torch.full((len(examples), longest), fill)
     mask = torch.zeros(len(examples), longest)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .errors import explained
-from .train import typed
+from .options import NEEDED, Resume, option, typed
 
 align = typer.Typer(
     help="Align a chat model: learn what is preferred (reward), and prefer it (ppo, dpo).\n\n"
@@ -16,32 +16,24 @@ align = typer.Typer(
 )
 
 
-def _option(help: str, *names: str) -> Any:
-    return typer.Option(*names, help=help)
-
-
 Chat = Annotated[
     str | None, typer.Argument(help="The chat model to begin from: a folder, or a shipped name.")
 ]
-Out = Annotated[Path, _option("Folder of the run; made if it is not there.")]
+Out = Annotated[Path, option("Folder of the run; made if it is not there.")]
 Data = Annotated[
     Path | None,
-    _option(
+    option(
         'JSON lines of {"prompt", "chosen", "rejected", "strength"}, strength from 0 to 3. '
         "Without it: answers of CHAT to prompts of the tales, and an annotator's word on them."
     ),
 ]
-Pairs = Annotated[int, _option("How many pairs to sample, if there is no data.")]
-Steps = Annotated[int | None, _option("Steps. Without it: once through the pairs.")]
-BatchSize = Annotated[int, _option("Pairs of a step.")]
-Rate = Annotated[float, _option("Peak learning rate.")]
-HoldOut = Annotated[float, _option("Share of the pairs kept apart, to measure on.")]
-Seed = Annotated[int, _option("Of the samples, of fresh weights and of the order.")]
-SaveEvery = Annotated[int, _option("Steps between checkpoints; 0: at the end alone.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the run in OUT, to the same bits.")
-]
-NEEDED: Any = ...
+Pairs = Annotated[int, option("How many pairs to sample, if there is no data.")]
+Steps = Annotated[int | None, option("Steps. Without it: once through the pairs.")]
+BatchSize = Annotated[int, option("Pairs of a step.")]
+Rate = Annotated[float, option("Peak learning rate.")]
+HoldOut = Annotated[float, option("Share of the pairs kept apart, to measure on.")]
+Seed = Annotated[int, option("Of the samples, of fresh weights and of the order.")]
+SaveEvery = Annotated[int, option("Steps between checkpoints; 0: at the end alone.")]
 
 
 @align.command()
@@ -50,14 +42,14 @@ def reward(
     context: typer.Context,
     chat: Chat = None,
     out: Out = NEEDED,
-    question: Annotated[str, _option("What was asked: helpfulness or safety.")] = "helpfulness",
+    question: Annotated[str, option("What was asked: helpfulness or safety.")] = "helpfulness",
     data: Data = None,
     pairs: Pairs = 2048,
     steps: Steps = None,
     batch_size: BatchSize = 32,
     lr: Rate = 3e-4,
     margins: Annotated[
-        str, _option("By how much the better answer has to win: none, small or large.")
+        str, option("By how much the better answer has to win: none, small or large.")
     ] = "small",
     hold_out: HoldOut = 0.1,
     seed: Seed = 0,
@@ -94,7 +86,7 @@ def dpo(
     steps: Steps = None,
     batch_size: BatchSize = 16,
     lr: Rate = 1e-4,
-    beta: Annotated[float, _option("How much staying near CHAT counts.")] = 0.1,
+    beta: Annotated[float, option("How much staying near CHAT counts.")] = 0.1,
     hold_out: HoldOut = 0.1,
     seed: Seed = 0,
     save_every: SaveEvery = 20,
@@ -121,25 +113,25 @@ def ppo(
     chat: Chat = None,
     out: Out = NEEDED,
     helpfulness: Annotated[
-        str | None, _option("Folder of the reward model for helpfulness.")
+        str | None, option("Folder of the reward model for helpfulness.")
     ] = None,
-    safety: Annotated[str | None, _option("Folder of the reward model for safety.")] = None,
+    safety: Annotated[str | None, option("Folder of the reward model for safety.")] = None,
     data: Annotated[
         Path | None,
-        _option(
+        option(
             'JSON lines of {"prompt", "safety"}: safety is true where a prompt is about it. '
             "Without it: prompts of the tales."
         ),
     ] = None,
-    iterations: Annotated[int, _option("Rounds of answering and learning.")] = 10,
-    batch_size: Annotated[int, _option("Answers of an iteration.")] = 48,
-    mini_batch_size: Annotated[int, _option("Answers of a step.")] = 16,
-    lr: Annotated[float, _option("Learning rate of the policy.")] = 3e-4,
-    value_lr: Annotated[float, _option("Learning rate of the value model.")] = 1e-3,
-    beta: Annotated[float, _option("Price of a nat of KL from CHAT.")] = 0.05,
-    max_new_tokens: Annotated[int, _option("Most tokens of an answer.")] = 192,
-    seed: Annotated[int, _option("Of the answers and of the order.")] = 0,
-    save_every: Annotated[int, _option("Iterations between checkpoints; 0: at the end.")] = 2,
+    iterations: Annotated[int, option("Rounds of answering and learning.")] = 10,
+    batch_size: Annotated[int, option("Answers of an iteration.")] = 48,
+    mini_batch_size: Annotated[int, option("Answers of a step.")] = 16,
+    lr: Annotated[float, option("Learning rate of the policy.")] = 3e-4,
+    value_lr: Annotated[float, option("Learning rate of the value model.")] = 1e-3,
+    beta: Annotated[float, option("Price of a nat of KL from CHAT.")] = 0.05,
+    max_new_tokens: Annotated[int, option("Most tokens of an answer.")] = 192,
+    seed: Annotated[int, option("Of the answers and of the order.")] = 0,
+    save_every: Annotated[int, option("Iterations between checkpoints; 0: at the end.")] = 2,
     resume: Resume = False,
 ) -> None:
     """Let a chat model learn from what two reward models say of its answers: PPO, as Llama 2 did.
@@ -184,7 +176,7 @@ def _scorer(path: str | None, name: str):
     from llamalab.alignment.reward import Scorer
     from llamalab.formats import load, score_offset, scores
 
-    from .use import find
+    from .models import find
 
     if path is None:
         raise ValueError(f"--{name} is missing: the folder of a reward model")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from .options import refuse_changes
+
 
 def begun(given: dict, asked: set[str], device):
     """A new run of what was given; `asked` are the options that somebody typed. ValueError and
@@ -56,13 +58,7 @@ def resumed(out: Path, asked: set[str], device):
     """The run in `out`. ValueError if an option was typed that run.json has already."""
     from llamalab.runs.run import resume
 
-    changed = sorted(asked - {"out", "resume", "device"})
-    if changed:
-        options = ", ".join("--" + name.replace("_", "-") for name in changed)
-        raise ValueError(
-            f"a resumed run is the same run, and run.json in {out} says what that is: leave out "
-            f"{options}, or start another run"
-        )
+    refuse_changes(out, asked - {"out", "resume", "device"})
     return resume(out, device=device, watch_threads=True)
 
 
@@ -132,6 +128,7 @@ def usable_device(device: str | None) -> str:
 
 
 def fastest_device():
+    """The device and dtype that this machine computes fastest with; see `choose_device`."""
     from llamalab.runtime.device import choose_device
 
     return choose_device()

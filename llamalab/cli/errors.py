@@ -17,7 +17,7 @@ def explained(command):
     def run(*args, **kwargs):
         try:
             return command(*args, **kwargs)
-        except BrokenPipeError:  # `llamalab generate | head`: whoever read has had enough
+        except BrokenPipeError:  # `llamalab generate | head`: the reader has closed the pipe
             _say_no_more()
             raise typer.Exit(0) from None
         except EXPECTED as error:

@@ -10,8 +10,8 @@ GOOD = 0.5  # a worth above it is good by itself
 
 
 def lines_of(path: Path, *keys: str) -> Iterator[tuple[str, dict]]:
-    """Where it stands, and what it holds: each line of a file of JSON objects with these keys.
-    ValueError names a line that is none."""
+    """(where it stands, what it holds) of each line of a file of JSON objects with these keys.
+    ValueError names a line that is not one."""
     count = 0
     with open(path, encoding="utf-8") as file:
         try:

@@ -1,4 +1,4 @@
-"""A run as a person watches it: a word before, a bar, a word behind; and Ctrl+C."""
+"""What a person sees of a run: a line before, a bar, a line after it; and Ctrl+C."""
 
 import contextlib
 import json
@@ -74,7 +74,7 @@ def follow(run) -> None:
 
 @contextlib.contextmanager
 def stopping(run):
-    """Ctrl+C, or a polite kill, ends the run behind the step; a second one ends it at once."""
+    """Ctrl+C, or SIGTERM, ends the run after the step; a second one ends it at once."""
     from llamalab.runtime import distributed
 
     def stop(number, frame) -> None:
@@ -94,6 +94,7 @@ def stopping(run):
 
 
 def say_the_end(run) -> None:
+    """How far it came, and what to do next."""
     from llamalab.runtime import distributed
 
     if distributed.rank():

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .errors import explained
+from .models import find
 
 
 @explained
@@ -41,8 +42,6 @@ def quantize(
     from llamalab.quantization import bits_per_weight, quantize_model, weight_bytes
     from llamalab.quantization.quantize import read_format
     from llamalab.runtime.threads import fit_threads
-
-    from .use import find
 
     fit_threads()
     source = find(path)

@@ -1,6 +1,6 @@
 """A step's record in a few words, for a bar or for the last line of a run."""
 
-# What of a record stands behind the bar, if it is there: name, word, format.
+# What of a record is shown after the bar, if it is there: name, word, format.
 SHOWN = (("loss", "loss", ".3f"), ("accuracy", "right", ".0%"), ("score", "score", "+.2f"),
          ("kl", "KL", ".2f"), ("ended", "ended", ".0%"))  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .errors import EXPECTED, explained
+from .models import find, load_writer, seeded
 
 HELP = """\
 /clear          forget the conversation
@@ -52,34 +53,19 @@ def chat(
     When the context is full, the oldest turns are left out, whole ones, and it says so. Without a
     terminal it reads a message a line: echo "Tell me of a hen." | llamalab chat my_run
     """
-    import torch
-
     from llamalab.accounting import count_parameters
-    from llamalab.formats import load, scores
     from llamalab.generation import Chat
     from llamalab.runtime.threads import fit_threads
 
-    from .use import find
-
     fit_threads()
-    if seed is not None and not -(2**63) <= seed < 2**63:
-        raise ValueError(f"seed={seed} must have at most 63 bits")
-    place = find(path)
-    model, tokenizer = load(place, dtype=torch.float32)
-    if tokenizer is None:
-        raise ValueError(
-            f"{path} has no tokenizer.model beside its weights: it cannot read or write"
-        )
-    if scores(model):
-        raise ValueError(f"{path} is a model that scores answers: it cannot write any")
+    generator = seeded(seed)
+    model, tokenizer = load_writer(path)
     talk = Chat(model, tokenizer, system)
-    generator = torch.Generator()
-    generator.seed() if seed is None else generator.manual_seed(seed)
     _note(
         f"{path}: {count_parameters(model.config)['total']:,} parameters, a context of "
         f"{model.config.max_seq_len:,} tokens. /help says what you can type."
     )
-    if not tuned_for_chat(place):
+    if not tuned_for_chat(find(path)):
         _note(
             "This model has not been tuned to chat, as far as its files say: it goes on with your "
             "words as with any text, and what comes may be no answer."
@@ -139,7 +125,7 @@ def _answer(talk, line: str, options: dict) -> None:
 
 @contextlib.contextmanager
 def _stopping(talk):
-    """Ctrl+C ends the answer behind the token; a second one at once."""
+    """Ctrl+C ends the answer after the token; a second one at once."""
 
     def stop(number, frame) -> None:
         if talk.stopped:

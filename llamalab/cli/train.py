@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,78 +16,73 @@ from llamalab.recipe import TrainConfig
 from llamalab.runs.plan import Plan
 
 from .errors import EXPECTED, explained
-
-
-def _option(help: str, *names: str) -> Any:
-    return typer.Option(*names, help=help)
+from .options import Resume, option, typed
 
 
 @explained
 def train(
     context: typer.Context,
-    out: Annotated[Path, _option("Folder of the run; made if it is not there.")],
+    out: Annotated[Path, option("Folder of the run; made if it is not there.")],
     text: Annotated[
         list[Path] | None,
-        _option("A UTF-8 text to learn; may be given several times. Without it: the tales."),
+        option("A UTF-8 text to learn; may be given several times. Without it: the tales."),
     ] = None,
     lines: Annotated[
-        bool, _option("Each line of the texts is a document, not each file.", "--lines")
+        bool, option("Each line of the texts is a document, not each file.", "--lines")
     ] = False,
-    stories: Annotated[int, _option("How many tales to tell, if there is no text.")] = 20_000,
-    preset: Annotated[str, _option("The model's shape by name.")] = "tales",
-    dim: Annotated[int | None, _option("Width, instead of the preset's.")] = None,
-    n_layers: Annotated[int | None, _option("Layers, instead of the preset's.")] = None,
-    n_heads: Annotated[int | None, _option("Query heads, instead of the preset's.")] = None,
-    n_kv_heads: Annotated[int | None, _option("KV heads, instead of the preset's.")] = None,
+    stories: Annotated[int, option("How many tales to tell, if there is no text.")] = 20_000,
+    preset: Annotated[str, option("The model's shape by name.")] = "tales",
+    dim: Annotated[int | None, option("Width, instead of the preset's.")] = None,
+    n_layers: Annotated[int | None, option("Layers, instead of the preset's.")] = None,
+    n_heads: Annotated[int | None, option("Query heads, instead of the preset's.")] = None,
+    n_kv_heads: Annotated[int | None, option("KV heads, instead of the preset's.")] = None,
     vocab_size: Annotated[
-        int | None, _option("Pieces of the tokenizer to learn, instead of the preset's.")
+        int | None, option("Pieces of the tokenizer to learn, instead of the preset's.")
     ] = None,
     tokenizer: Annotated[
-        Path | None, _option("A SentencePiece .model. Without it, one is learned from the text.")
+        Path | None, option("A SentencePiece .model. Without it, one is learned from the text.")
     ] = None,
-    steps: Annotated[int, _option("Steps of the optimizer.")] = 600,
+    steps: Annotated[int, option("Steps of the optimizer.")] = 600,
     batch_size: Annotated[
-        int, _option("Rows of a micro-batch, over all processes.")
+        int, option("Rows of a micro-batch, over all processes.")
     ] = Plan.batch_size,
     seq_len: Annotated[
         int,
-        _option("Tokens of a row. The default is cut to a shorter model's context."),
+        option("Tokens of a row. The default is cut to a shorter model's context."),
     ] = Plan.seq_len,
     grad_accum_steps: Annotated[
-        int, _option("Micro-batches of a step: a larger batch in the same memory.")
+        int, option("Micro-batches of a step: a larger batch in the same memory.")
     ] = TrainConfig.grad_accum_steps,
-    lr: Annotated[float, _option("Peak learning rate. Llama 2 7B, 4,096 wide, took 3e-4.")] = 3e-3,
+    lr: Annotated[float, option("Peak learning rate. Llama 2 7B, 4,096 wide, took 3e-4.")] = 3e-3,
     warmup_steps: Annotated[
-        int | None, _option("Steps up to the peak. Without it: a twentieth, at most 2,000.")
+        int | None, option("Steps up to the peak. Without it: a twentieth, at most 2,000.")
     ] = None,
-    seed: Annotated[int, _option("Of the fresh weights and of the order.")] = Plan.seed,
+    seed: Annotated[int, option("Of the fresh weights and of the order.")] = Plan.seed,
     dtype: Annotated[
         str | None,
-        _option("float32 or bfloat16 for the matrix products. Without it: the faster, by trying."),
+        option("float32 or bfloat16 for the matrix products. Without it: the faster, by trying."),
     ] = None,
     compile: Annotated[
         bool | None,
-        _option(
+        option(
             "torch.compile: half a minute or more before the first step. Without: on a GPU only.",
             "--compile/--no-compile",
         ),
     ] = None,
     hold_out: Annotated[
-        float, _option("Share of the tokens kept apart for validation.")
+        float, option("Share of the tokens kept apart for validation.")
     ] = Plan.hold_out,
     save_every: Annotated[
-        int, _option("Steps between checkpoints; 0: at the end alone.")
+        int, option("Steps between checkpoints; 0: at the end alone.")
     ] = Plan.save_every,
-    eval_every: Annotated[int, _option("Steps between validations; 0: at the end alone.")] = 100,
+    eval_every: Annotated[int, option("Steps between validations; 0: at the end alone.")] = 100,
     parallel: Annotated[
-        str, _option("Under torchrun: ddp (a whole model each) or fsdp (a part each).")
+        str, option("Under torchrun: ddp (a whole model each) or fsdp (a part each).")
     ] = Plan.parallel,
     device: Annotated[
-        str | None, _option("cpu, cuda or mps. Without it: the fastest that is here.")
+        str | None, option("cpu, cuda or mps. Without it: the fastest that is here.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in OUT, to the same bits.")
-    ] = False,
+    resume: Resume = False,
 ) -> None:
     """Train a Llama 2 from random numbers, on the course's tales or on your own text.
 
@@ -139,13 +134,6 @@ def train(
         raise
     finally:
         distributed.shutdown()
-
-
-def typed(context: typer.Context) -> set[str]:
-    """The names of the options that somebody gave; the others have their defaults."""
-    return {
-        name for name in context.params if "DEFAULT" not in str(context.get_parameter_source(name))
-    }
 
 
 def _quiet_unless_first() -> None:

@@ -1,19 +1,12 @@
 """`llamalab tune`: supervised fine-tuning, of all weights or of LoRA's, in a folder."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .errors import explained
-from .train import typed
-
-
-def _option(help: str, *names: str) -> Any:
-    return typer.Option(*names, help=help)
-
-
-NEEDED: Any = ...
+from .options import NEEDED, Resume, option, typed
 
 
 @explained
@@ -22,34 +15,32 @@ def tune(
     base: Annotated[
         str | None, typer.Argument(help="The model to begin from: a folder, or a shipped name.")
     ] = None,
-    out: Annotated[Path, _option("Folder of the run; made if it is not there.")] = NEEDED,
+    out: Annotated[Path, option("Folder of the run; made if it is not there.")] = NEEDED,
     data: Annotated[
         Path | None,
-        _option('JSON lines of {"messages": […]}. Without it: dialogues of the tales.'),
+        option('JSON lines of {"messages": […]}. Without it: dialogues of the tales.'),
     ] = None,
-    dialogues: Annotated[int, _option("How many dialogues of the tales, if there is no data.")] = (
+    dialogues: Annotated[int, option("How many dialogues of the tales, if there is no data.")] = (
         12_000
     ),
     emphasis: Annotated[
-        float, _option("Weight of what a request decides, in the tales' dialogues.")
+        float, option("Weight of what a request decides, in the tales' dialogues.")
     ] = 10.0,
     lora: Annotated[
         bool, typer.Option("--lora", help="Train small adapters and leave the weights alone.")
     ] = False,
-    rank: Annotated[int, _option("Rank of LoRA's adapters.")] = 8,
-    alpha: Annotated[float, _option("LoRA's alpha: corrections count alpha / rank times.")] = 16.0,
-    steps: Annotated[int | None, _option("Steps. Without it: twice through the data.")] = None,
-    lr: Annotated[float, _option("Peak learning rate.")] = 1e-3,
-    tokens_per_batch: Annotated[int, _option("Tokens of a step, padding counted.")] = 4096,
+    rank: Annotated[int, option("Rank of LoRA's adapters.")] = 8,
+    alpha: Annotated[float, option("LoRA's alpha: corrections count alpha / rank times.")] = 16.0,
+    steps: Annotated[int | None, option("Steps. Without it: twice through the data.")] = None,
+    lr: Annotated[float, option("Peak learning rate.")] = 1e-3,
+    tokens_per_batch: Annotated[int, option("Tokens of a step, padding counted.")] = 4096,
     seq_len: Annotated[
-        int | None, _option("Longest dialogue in tokens. Without it: the model's context.")
+        int | None, option("Longest dialogue in tokens. Without it: the model's context.")
     ] = None,
-    hold_out: Annotated[float, _option("Share of the dialogues kept apart for validation.")] = 0.02,
-    seed: Annotated[int, _option("Of the order, and of fresh adapters.")] = 0,
-    save_every: Annotated[int, _option("Steps between checkpoints; 0: at the end alone.")] = 50,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in OUT, to the same bits.")
-    ] = False,
+    hold_out: Annotated[float, option("Share of the dialogues kept apart for validation.")] = 0.02,
+    seed: Annotated[int, option("Of the order, and of fresh adapters.")] = 0,
+    save_every: Annotated[int, option("Steps between checkpoints; 0: at the end alone.")] = 50,
+    resume: Resume = False,
 ) -> None:
     """Teach a base model to answer: supervised fine-tuning on dialogues, loss on the answers alone.
 

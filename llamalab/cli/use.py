@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .errors import explained
+from .models import find, load_writer, seeded
 
 
 @explained
@@ -49,20 +50,12 @@ def generate(
     """
     from itertools import chain
 
-    import torch
-
-    from llamalab.formats import load, scores
     from llamalab.generation import generate_samples, stream_text
     from llamalab.runtime.threads import fit_threads
 
     fit_threads()
-    if seed is not None and not -(2**63) <= seed < 2**63:
-        raise ValueError(f"seed={seed} must have at most 63 bits")
-    model, tokenizer = load(find(path), dtype=torch.float32, quantize="stored")
-    if tokenizer is None:
-        raise ValueError(f"{path} has no tokenizer.model beside its weights: it cannot write text")
-    if scores(model):
-        raise ValueError(f"{path} is a model that scores answers: it cannot write any")
+    generator = seeded(seed)
+    model, tokenizer = load_writer(path, quantize="stored")
     ids = tokenizer.encode(prompt, bos=True)
     room = model.config.max_seq_len - len(ids)
     if room < 0 or (room == 0 and max_new_tokens is None):
@@ -70,8 +63,6 @@ def generate(
             f"the prompt has {len(ids)} tokens, and this model's context holds "
             f"max_seq_len={model.config.max_seq_len}: there is no room to write. Shorten the prompt"
         )
-    generator = torch.Generator()
-    generator.seed() if seed is None else generator.manual_seed(seed)
     texts = generate_samples(
         model, ids, room if max_new_tokens is None else max_new_tokens, samples,
         temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty,
@@ -122,19 +113,6 @@ def info(
     if scores(model):
         typer.echo(f"head        one score a token; {score_offset(found):+.3f} puts its 0 in place")
     _say_run(Path(path))
-
-
-def find(path: str) -> Path:
-    """What `load` is to load: a run that is not finished has its newest checkpoint."""
-    from llamalab.runs import checkpoint
-
-    place = Path(path)
-    if (place / "config.json").exists():
-        return place
-    newest = checkpoint.latest(place / "checkpoints")
-    if newest is None and (place / "run.json").exists():
-        raise ValueError(f"{place} is a run without a checkpoint yet: go on with --resume")
-    return newest or place
 
 
 def _say_run(out: Path) -> None:

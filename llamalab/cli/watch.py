@@ -1,15 +1,17 @@
-"""A stage of alignment as a person watches it: a word before, a bar, a word behind."""
+"""What a person sees of a stage of alignment: a line before, a bar, a line after it."""
 
 import sys
 
 import typer
 
+from .models import load_writer
+from .options import refuse_changes
 from .records import told
 
 
 def watch(stage, command: str) -> None:
-    """Say where the run stands, let it train under a bar, and say how it ended. Ctrl+C, or a polite
-    kill, ends it behind the step."""
+    """Say where the run stands, let it train under a bar, and say how it ended. Ctrl+C, or
+    SIGTERM, ends it after the step."""
     from .follow import stopping
 
     _say_the_start(stage)
@@ -68,48 +70,23 @@ def _further(stage) -> str:
     return f"; talk with it: llamalab chat {stage.out}"
 
 
-def given_once(out, asked: set[str]) -> None:
-    """ValueError if an option was typed that run.json has already."""
-    changed = sorted(asked - {"out", "resume"})
-    if changed:
-        options = ", ".join(
-            name.upper() if name in ("base", "chat") else "--" + name.replace("_", "-")
-            for name in changed
-        )
-        raise ValueError(
-            f"a resumed run is the same run, and run.json in {out} says what that is: leave out "
-            f"{options}, or start another run"
-        )
-
-
 def resumed(out, kind: str, asked: set[str]):
     """The run in a folder, if it is of this kind. ValueError if it is of another, or if options
     were typed; else as `runs.stages.resume_stage`."""
     from llamalab.runs.stages import KINDS
 
     _alone()
-    given_once(out, asked)
+    refuse_changes(out, asked - {"out", "resume"})
     return KINDS[kind](out)
 
 
 def writer(path: str | None, name: str):
-    """A model that writes, in float32, with its tokenizer. ValueError for one that scores, or has
-    none."""
-    import torch
-
-    from llamalab.formats import load, scores
-
-    from .use import find
-
+    """The model that a run begins from, and its tokenizer. name: of the argument. ValueError if it
+    is missing, and as for `load_writer`."""
     if path is None:
         raise ValueError(f"{name} is missing: the model to begin from (or --resume, to go on)")
     _alone()
-    model, tokenizer = load(find(path), dtype=torch.float32)
-    if scores(model):
-        raise ValueError(f"{path} is a model that scores answers: it cannot write any")
-    if tokenizer is None:
-        raise ValueError(f"{path} has no tokenizer.model beside its weights")
-    return model.eval(), tokenizer
+    return load_writer(path)
 
 
 def _alone() -> None:

@@ -3,8 +3,10 @@
 engine/    what an exercise is, and how an answer to it is judged
 lessons/   a folder a notebook: a file an exercise, the quiz, the figures
 figures/   figure, table, explorer: one visual language
-mine.py    the learner's own parts      trace.py   where two models part
-doctor.py  is this installation well    catalogue.py  all exercises by name
+doctor/    is this installation well     classroom/    handed out, and graded
+mine.py    the learner's own parts       whole.py      the learner's model as it stands
+trace.py   where two models part         way_back.py   and where their gradients do
+part_calls.py  both wrap a model's parts catalogue.py  all exercises by name
 """
 
 import importlib

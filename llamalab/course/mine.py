@@ -1,7 +1,7 @@
 """The learner's own parts: what has been built so far, and the model that is made of it.
 
 mine.parts()     the functions of a model: theirs where they are kept, ours elsewhere
-mine.compare()   their model beside ours: the first step in which they part
+mine.compare()   their model against ours: the first step in which they differ
 mine.progress()  which exercises are solved, and which of them are a part of the model
 mine.whole()     the whole model: its parts, its loss, what it says, and what the course took
 mine.certificate(name)  the same on a page to print, my_llama/certificate.html
@@ -56,10 +56,10 @@ def whose() -> dict[str, str]:
 
 
 def compare(theirs=None, ours=None, tokens=None):
-    """Run a model beside another on the same tokens; say the first step in which they part, with
-    its layer, position and size; and if all values agree, the first part, from the logits back,
-    through which another gradient returns. Without arguments: a small model made of the learner's
-    parts, beside ours with the same weights. With one model: beside ours with its weights."""
+    """Compare two models on the same tokens: the first step in which they differ, with its layer,
+    position and size; and if all values agree, the first part, from the logits back, whose
+    gradients differ. Without arguments: a small model made of the learner's parts, against ours
+    with the same weights. With one model: against ours with its weights."""
     from llamalab.config import LlamaConfig
     from llamalab.course.trace import compare_models, fresh_pair
     from llamalab.model import Llama

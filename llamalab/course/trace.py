@@ -1,4 +1,4 @@
-"""Where two models part: run them on the same tokens, step by step, and find the first difference.
+"""Where two models differ: run them on the same tokens, step by step, and find the first place.
 
 A trace is the list of everything a model computes, in order: what each module gives out and what
 each of its four parts gives out, under names like `layers.1.attention.apply_rope (q)`. Two models
@@ -8,7 +8,7 @@ all later differences are its children. On the way back (way_back.py) the order 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -16,11 +16,10 @@ from torch import nn
 from llamalab.config import LlamaConfig
 from llamalab.course.figures import palette
 from llamalab.course.figures.html import Html, banner
+from llamalab.course.part_calls import call_names, wrapped_parts
 from llamalab.course.way_back import Returned, first_wrong_return, way_back
 from llamalab.layers import KVCache
-from llamalab.model import Llama, Parts
-
-PART_NAMES = tuple(field.name for field in fields(Parts))
+from llamalab.model import Llama
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Step:
 
 @torch.no_grad()
 def trace(model: Llama, tokens: torch.Tensor, past: int = 0) -> list[Step]:
-    """All steps of model(tokens); with `past`, of the tokens behind the first `past`, which a
+    """All steps of model(tokens); with `past`, of the tokens after the first `past`, which a
     cache holds. A step that raises is the last one, with its error."""
     steps: list[Step] = []
     weight, cache = model.norm.weight, None
@@ -54,7 +53,6 @@ def trace(model: Llama, tokens: torch.Tensor, past: int = 0) -> list[Step]:
 @contextmanager
 def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
     """Listen at every module and every part; afterwards the model is as it was."""
-    hooks, originals = [], []
 
     def listen(name: str):
         def hook(module, inputs, output):
@@ -62,39 +60,33 @@ def _recording(model: Llama, steps: list[Step]) -> Iterator[None]:
 
         return hook
 
-    def wrapped(name: str, part, calls: list[int]):
+    def wrapped(path: str, part: str, function):
+        names = call_names(path, part)
+
         def call(*arguments):
-            label = name
-            if name.endswith("apply_rope"):  # the first call in a layer turns q, the second k
-                label += " (q)" if calls[0] % 2 == 0 else " (k)"
-                calls[0] += 1
+            name = next(names)
             try:
-                value = part(*arguments)
+                value = function(*arguments)
             except Exception as error:
-                steps.append(Step(label, None, error))
+                steps.append(Step(name, None, error))
                 raise
-            steps.append(
-                Step(label, value.detach().clone() if isinstance(value, torch.Tensor) else None)
-            )
+            kept = value.detach().clone() if isinstance(value, torch.Tensor) else None
+            steps.append(Step(name, kept))
             return value
 
         return call
 
-    for path, module in model.named_modules():
-        if path and not isinstance(module, nn.ModuleList):
-            hooks.append(module.register_forward_hook(listen(path)))
-        for part in PART_NAMES:
-            if part in vars(module):
-                originals.append((module, part, vars(module)[part]))
-                name = f"{path}.{part}" if path else part
-                setattr(module, part, wrapped(name, vars(module)[part], [0]))
+    hooks = [
+        module.register_forward_hook(listen(path))
+        for path, module in model.named_modules()
+        if path and not isinstance(module, nn.ModuleList)
+    ]
     try:
-        yield
+        with wrapped_parts(model, wrapped):
+            yield
     finally:
         for hook in hooks:
             hook.remove()
-        for module, part, original in originals:
-            setattr(module, part, original)
 
 
 @dataclass(frozen=True)
@@ -133,8 +125,8 @@ def compare_models(
     theirs: Llama, ours: Llama, tokens: torch.Tensor, *, rtol: float = 1e-4, atol: float = 1e-5
 ) -> Comparison:
     """The first step in which two models of one shape differ on the same tokens: read at once,
-    behind a cache, the last one alone, and one row alone. If all values agree, the first part,
-    from the logits back, through which another gradient returns. ValueError for two shapes."""
+    after a cache, the last one alone, and one row alone. If all values agree, the first part, from
+    the logits back, whose gradients differ. ValueError for two shapes."""
     if theirs.config != ours.config:
         raise ValueError(f"two shapes cannot be compared: {theirs.config} and {ours.config}")
     for batch, past in _readings(tokens):
@@ -153,17 +145,16 @@ def compare_models(
 
 
 def _readings(tokens: torch.Tensor) -> list[tuple[torch.Tensor, int]]:
-    """(batch, how many of its tokens a cache holds): read at once; the last two thirds behind
-    the first; the last token alone behind all others; and the first row alone."""
+    """(batch, how many of its tokens a cache holds): read at once; the last two thirds after
+    the first; the last token alone after all others; and the first row alone."""
     T, alone = tokens.shape[1], tokens[:1]
     wanted = [(tokens, 0), (tokens, T // 3), (tokens, T - 1), (alone, 0), (alone, T - 1)]
     return [(b, past) for i, (b, past) in enumerate(wanted) if past or i in (0, 3)]
 
 
 def _on_the_way_back(theirs: Llama, ours: Llama, tokens: torch.Tensor) -> Returned | None:
-    """The first part, from the logits back, through which another gradient returns: with the
-    weights as they are, and with gates that are large, where a formula may be right and its
-    gradient nan."""
+    """The first part, from the logits back, whose gradients differ: with the weights as they are,
+    and with gates that are large, where a formula may be right and its gradient nan."""
     for loudness in (1.0, 300.0):
         pair = [way_back(model, tokens, loudness) for model in (theirs, ours)]
         found = first_wrong_return(*pair)

@@ -1,29 +1,27 @@
 """The way back through a model: the gradient that each of its parts hands to what it was given.
 
-The logits are pulled by fixed amounts. Every call of a part gets its arguments through a door of
-its own (a view), so what comes back through that door is this call's doing alone. Walking from the
-logits back, the first part through which another gradient returns is the culprit: up to there both
-models agreed.
+The logits get a fixed random gradient. Every call of a part gets its arguments as views of its own
+("doors"), so the gradient of a view is what this call alone hands back. Walking from the logits
+back, the first part whose gradients differ is the culprit: up to there both models agreed.
 """
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from llamalab import layers
 from llamalab.course.engine.gradients import Gradients, gradient_difference
+from llamalab.course.part_calls import call_names, wrapped_parts
 from llamalab.model import Llama
-
-PARTS = ("rms_norm", "apply_rope", "attention", "swiglu")
 
 
 @dataclass(frozen=True)
 class Returned:
-    """Through one call of a part: its name, and what came back to each argument; or, in words,
-    what went wrong there."""
+    """One call of a part: its name, and the gradient of each argument; or, in words, what went
+    wrong there."""
 
     step: str
     gradients: Gradients | None = None
@@ -52,8 +50,8 @@ def way_back(model: Llama, tokens: torch.Tensor, loudness: float = 1.0) -> list[
 
 
 def first_wrong_return(theirs: list[Returned], ours: list[Returned]) -> Returned | None:
-    """The first call through which another gradient returns. Arguments that want no gradient in
-    their model (frozen weights) are not asked."""
+    """The first call whose gradients differ. Arguments that need no gradient in their model (frozen
+    weights) are left out."""
     if theirs and theirs[0].gradients is None:
         return Returned(theirs[0].step, None, f"the way back stops with {theirs[0].says}")
     for mine, right in zip(theirs, ours, strict=False):
@@ -66,41 +64,26 @@ def first_wrong_return(theirs: list[Returned], ours: list[Returned]) -> Returned
     return None
 
 
-@contextmanager
-def _doors(model: Llama, calls: list) -> Iterator[None]:
+def _doors(model: Llama, calls: list) -> AbstractContextManager[None]:
     """Every part of the model gets its arguments through views, noted in `calls`."""
-    originals = []
-    for path, module in model.named_modules():
-        for part in PARTS:
-            if part in vars(module):
-                originals.append((module, part, vars(module)[part]))
-                name = f"{path}.{part}" if path else part
-                setattr(module, part, _through_doors(name, part, vars(module)[part], calls))
-    try:
-        yield
-    finally:
-        for module, part, original in originals:
-            setattr(module, part, original)
 
+    def through_doors(path: str, part: str, function):
+        arguments_of_part = list(inspect.signature(getattr(layers, part)).parameters)
+        names = call_names(path, part)
 
-def _through_doors(name: str, part: str, function, calls: list):
-    names = list(inspect.signature(getattr(layers, part)).parameters)
-    count = [0]
+        def call(*arguments):
+            given = dict(zip(arguments_of_part, arguments, strict=False))
+            doors = {
+                place: value.view_as(value)
+                for place, value in given.items()
+                if isinstance(value, torch.Tensor) and value.requires_grad
+            }
+            calls.append((next(names), doors))
+            return function(*(given | doors).values())
 
-    def call(*arguments):
-        doors: dict[str, torch.Tensor] = {}
-        for place, value in zip(names, arguments, strict=False):
-            if isinstance(value, torch.Tensor) and value.requires_grad:
-                doors[place] = value.view_as(value)
-        label = name
-        if part == "apply_rope":  # the first call in a layer turns q, the second k
-            label += " (q)" if count[0] % 2 == 0 else " (k)"
-            count[0] += 1
-        calls.append((label, dict(doors)))
-        given = zip(names, arguments, strict=False)
-        return function(*(doors.get(place, value) for place, value in given))
+        return call
 
-    return call
+    return wrapped_parts(model, through_doors)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 the course has taken. `mine.whole()` measures it in a few seconds, with the weights that the course
 ships, and `mine.certificate(name)` puts it on a page to print.
 
-Nothing is claimed that was not measured just now. That nobody helped is not among what a program
-can know, and the page says so.
+Nothing is claimed that was not measured just now. Whether somebody helped a program cannot know,
+and the page says so.
 """
 
 import datetime

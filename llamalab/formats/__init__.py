@@ -83,8 +83,8 @@ def save(
     model's own format, "nf4" and so on, makes a folder too.
 
     shards: files of "meta". max_shard_bytes: the most in one file of "hf". version: 0 or 1 of
-    "llama2c"; run.c reads 0. The tokenizer goes beside, as tokenizer.model or tokenizer.bin.
-    offset: of a model that scores, which "hf" alone can hold, see `score_offset`.
+    "llama2c"; run.c reads 0. The tokenizer is written next to it, as tokenizer.model or
+    tokenizer.bin. offset: of a model that scores, which "hf" alone can hold, see `score_offset`.
     ValueError for options that the format does not have, and for what it cannot hold; nothing is
     written then.
     """
@@ -122,7 +122,7 @@ def save(
 def score_offset(path: str | os.PathLike) -> float:
     """What is to be added to the scores of a reward model before a sigmoid makes them a number
     between 0 and 1: pairs teach differences only, so the head itself knows no zero. 0 where
-    config.json says nothing. ValueError for what is no finite number."""
+    config.json says nothing. ValueError for one that is not a finite number."""
     return hf_config.read_offset(_shipped(Path(path)) / "config.json")
 
 

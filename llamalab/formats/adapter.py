@@ -70,8 +70,9 @@ def load_adapter(model: Llama, path: str | os.PathLike) -> Llama:
     """Add adapters to a plain `model` and fill them from a file of ours, or from peft's folder; the
     numbers are turned to the model's dtype. Gives the same model back, all but the adapters frozen.
 
-    FileNotFoundError where nothing is; ValueError, with the model as it was, for what is no
-    adapter, was made for another model, or asks for what is not known here (dropout is ignored).
+    FileNotFoundError where there is no file; ValueError, with the model as it was, for a file that
+    is not an adapter, is one of another model, or needs a feature that is not supported here
+    (dropout is ignored).
     """
     path = Path(path)
     peft = path.is_dir()

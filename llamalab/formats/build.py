@@ -1,7 +1,7 @@
 """From what a file holds to a model, tensor by tensor and without a second copy.
 
 A reader says what there is before anything is read (`StoredModel`): names and shapes are compared
-with the config's, then memory is asked for, then the model is made without weights (meta device)
+with the config's, then the memory is checked, then the model is made without weights (meta device)
 and each weight is put in its place. A file that is mapped into memory stays there: its pages are
 the weights, and a page that training writes to becomes a copy; the file itself never changes.
 """
@@ -18,6 +18,7 @@ from llamalab.accounting.memory import refuse_if_too_large
 from llamalab.config import LlamaConfig
 from llamalab.model import Llama, Parts
 from llamalab.quantization import Blocks
+from llamalab.quantization.packed import put_weight
 
 from . import names
 from .files import FLOATS
@@ -40,8 +41,8 @@ class StoredModel:
 
 
 def make_config(where: Path, **sizes) -> LlamaConfig:
-    """A LlamaConfig whose refusals say which file they are about. ValueError says which file it is
-    about."""
+    """A LlamaConfig. ValueError, naming the file, for sizes that cannot be built, and for a context
+    of more than LONGEST_CONTEXT positions."""
     try:
         config = LlamaConfig(**sizes)
     except ValueError as error:
@@ -75,7 +76,7 @@ def build_model(
     for name, _ in names.shapes(config, scoring=held.scoring):
         weight = held.read(name).to(device=device, dtype=dtype).contiguous()
         check_finite(weight, name, held.where)
-        _put(model, name, nn.Parameter(weight))
+        put_weight(model, name, weight)
     if config.tie_embeddings and not held.scoring:
         model.output.weight = model.tok_embeddings.weight
         check_tie(held, model.tok_embeddings.weight)
@@ -87,11 +88,6 @@ def _free_on(device: torch.device | str) -> int | None:
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return None
-
-
-def _put(model: nn.Module, name: str, weight: nn.Parameter) -> None:
-    module, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(module), leaf, weight)
 
 
 def check_shapes(held: StoredModel) -> None:

@@ -18,8 +18,8 @@ def inside(folder: Path, name: str) -> Path:
     """The file `name` of a folder, where the name was read from a file. It may not lead out.
 
     The one way out that is allowed is the one that Hugging Face's own download cache takes: from
-    snapshots/… to blobs/… beside it. ValueError for a name that is none, is not there, or leads
-    out.
+    snapshots/… to blobs/… beside it. ValueError for anything but a plain name, for a file
+    that is not there, and for one that leads out.
     """
     path = folder / name
     if not name or name in (".", "..") or any(character in name for character in "/\\:\0"):
@@ -36,7 +36,7 @@ def inside(folder: Path, name: str) -> Path:
 
 def read_pickle(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a torch file, mapped into memory, without running what it holds. ValueError
-    for what holds anything else, or is broken."""
+    if it holds anything else, or is broken."""
     with open(require_file(path), "rb") as file:
         archive = file.read(4) == b"PK\3\4"  # else torch's format of before 2020
     if archive:

@@ -22,7 +22,7 @@ from llamalab.tokenizer import BPETokenizer
 from . import gguf_tokenizer, names
 from .build import StoredModel, weights_of, widest
 from .gguf_config import metadata_of, read_config
-from .gguf_file import open_gguf
+from .gguf_file import TYPES, open_gguf
 
 FORMATS = ("gguf", "gguf-q8_0", "gguf-q4_0")
 TO_GGUF = {
@@ -45,7 +45,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> StoredModel:
     """What the file holds; its tensors are mapped into memory. ValueError for a file that is not
-    sound, and for a model that is none of Llama's."""
+    sound, and for a model that is not a Llama."""
     file = open_gguf(path)
     tensors = {_meta_name(path, name): tensor for name, tensor in file.tensors.items()}
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -170,10 +170,12 @@ def _announced(shape: tuple[int, ...], kind: str) -> tuple[tuple[int, ...], np.d
         return shape, np.dtype(np.float16), None
     if kind == "BF16":
         return (*shape[:-1], 2 * shape[-1]), np.dtype(np.uint8), kind
-    bytes_of_block = {"Q8_0": 34, "Q4_0": 18}[kind]
-    if shape[-1] % 32:
-        raise ValueError(f"blocks of 32 must divide a row, and a row has {shape[-1]} numbers")
-    return (*shape[:-1], shape[-1] // 32 * bytes_of_block), np.dtype(np.uint8), kind
+    numbers, size = next(blocks for name, *blocks in TYPES.values() if name == kind)
+    if shape[-1] % numbers:
+        raise ValueError(
+            f"blocks of {numbers} must divide a row, and a row has {shape[-1]} numbers"
+        )
+    return (*shape[:-1], shape[-1] // numbers * size), np.dtype(np.uint8), kind
 
 
 def _as_stored(weight: torch.Tensor | Blocks, kind: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
     llama.embedding_length · block_count · feed_forward_length · context_length · rope.… · …
 
-Numbers that are no whole ones are float32 there; they are read as the shortest decimal, 1e-05, and
+Fractional numbers are float32 there; they are read as the shortest decimal, 1e-05, and
 a config that would not come back the same is not written. A tied head is one that is not in the
 file. A key that might change what is computed, and is not known, is refused.
 """
@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from llamalab.config import LlamaConfig
 from llamalab.runtime.json_files import Fields
 
 from .build import make_config
+from .gguf_file import shortest
 
 FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "Q4_0": 2, "Q8_0": 7}
 KNOWN = {  # what a "llama." key may be; others might change what is computed
@@ -98,8 +97,3 @@ def metadata_of(config: LlamaConfig, kind: str) -> dict[str, Any]:
                 f"GGUF keeps {field} in float32: {value} would become {shortest(value)}"
             )
     return found
-
-
-def shortest(value: float) -> float:
-    """A number as float32, and back as the shortest decimal that it is nearest to."""
-    return float(str(np.float32(value)))

@@ -20,19 +20,8 @@ import numpy as np
 
 from llamalab.runtime.files import require_file
 
-SCALARS = {
-    0: "B",
-    1: "b",
-    2: "H",
-    3: "h",
-    4: "I",
-    5: "i",
-    6: "f",
-    7: "?",
-    10: "Q",
-    11: "q",
-    12: "d",
-}
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q",
+           12: "d"}  # fmt: skip
 STRING, ARRAY, FLOAT32 = 8, 9, 6
 TYPES = {  # ggml's number of a type: name, numbers in a block, bytes of a block
     0: ("F32", 1, 4), 1: ("F16", 1, 2), 30: ("BF16", 1, 2),
@@ -64,7 +53,8 @@ class GGUFFile:
 
 
 def open_gguf(path: Path) -> GGUFFile:
-    """ValueError says what is wrong with a file that is none, or is not sound."""
+    """Its metadata and the places of its tensors. ValueError says what is wrong with a file that is
+    not GGUF, or is damaged."""
     if require_file(path).stat().st_size < 24:
         raise ValueError(f"{path} is too short for a GGUF file: {path.stat().st_size} bytes")
     data = np.memmap(path, dtype=np.uint8, mode="c")
@@ -128,15 +118,10 @@ class _Reader:
                 raise self.wrong(f"an array of values of type {kind}")
             size = struct.calcsize(f"<{SCALARS[kind]}")
             raw = self.take(self.at_most(count, size) * size)
-            return [self._scalar(kind, x) for (x,) in struct.iter_unpack(f"<{SCALARS[kind]}", raw)]
+            return [_scalar(kind, x) for (x,) in struct.iter_unpack(f"<{SCALARS[kind]}", raw)]
         if kind not in SCALARS:
             raise self.wrong(f"a value of type {kind}")
-        return self._scalar(kind, self.number(SCALARS[kind]))
-
-    @staticmethod
-    def _scalar(kind: int, value: Any) -> Any:
-        """A float32 as the shortest decimal that it is nearest to: 1e-05, not 9.99999974e-06."""
-        return float(str(np.float32(value))) if kind == FLOAT32 else value
+        return _scalar(kind, self.number(SCALARS[kind]))
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         """-> name, shape with rows first, ggml's type, offset in the data."""
@@ -145,6 +130,16 @@ class _Reader:
             raise self.wrong(f"{name!r:.80} has {n_dims} axes; a Llama's have 1 or 2")
         shape = tuple(self.number("Q") for _ in range(n_dims))[::-1]
         return name, shape, self.number("I"), self.number("Q")
+
+
+def _scalar(kind: int, value: Any) -> Any:
+    return shortest(value) if kind == FLOAT32 else value
+
+
+def shortest(value: float) -> float:
+    """A number rounded to float32, as the shortest decimal that names it: 1e-05, not
+    9.99999974e-06."""
+    return float(str(np.float32(value)))
 
 
 def _placed(reader: _Reader, infos: list, metadata: dict) -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ IDS = {"bos": "bos_token_id", "eos": "eos_token_id", "unk": "unknown_token_id",
 
 
 def to_metadata(tokenizer: BPETokenizer, vocab_size: int) -> dict[str, Any]:
-    """ValueError for a tokenizer of another size than the model's, and for one that the file
-    cannot hold."""
+    """The metadata that holds a tokenizer. ValueError for one of another size than the model's, and
+    for one that the file cannot hold."""
     if tokenizer.vocab_size != vocab_size:
         raise ValueError(
             f"GGUF needs a tokenizer of the model's size: {tokenizer.vocab_size} pieces, "
@@ -52,8 +52,8 @@ def to_metadata(tokenizer: BPETokenizer, vocab_size: int) -> dict[str, Any]:
 
 
 def from_metadata(metadata: Mapping[str, Any], vocab_size: int, source: str) -> BPETokenizer | None:
-    """None where there is no tokenizer. ValueError, naming `source`, for one that cannot be used,
-    and for one of another size than the model's."""
+    """The tokenizer in the metadata; None where there is none. ValueError, naming `source`, for one
+    that cannot be used, and for one of another size than the model's."""
     found = {key.removeprefix(PREFIX): value for key, value in metadata.items()
              if key.startswith(PREFIX)}  # fmt: skip
     if not found:

@@ -2,7 +2,7 @@
 
 There are two styles: the old one has rope_theta on top and torch_dtype, the new one rope_parameters
 and dtype. Both are understood; what is written is understood by both. What would change the model's
-arithmetic and is not Llama 2 (biases, another activation, quantised weights) is refused, never
+arithmetic and is not Llama 2 (biases, another activation, quantized weights) is refused, never
 ignored; so is every scaling of RoPE but the linear one, by which positions are divided. The context
 is max_position_embeddings, scaled or not, as in transformers.  Source: transformers' LlamaConfig.
 A model that scores says so by its architecture. transformers reads its score at the last token that
@@ -32,7 +32,7 @@ def read_config(path: Path) -> tuple[LlamaConfig, bool]:
 
 
 def from_fields(fields: Fields) -> LlamaConfig:
-    """The shape, from what has been read."""
+    """The fields of a config.json -> LlamaConfig. ValueError for what is not a Llama 2."""
     for key, only, why in (
         ("model_type", "llama", "only this kind of model can be read"),
         ("hidden_act", "silu", "Llama 2's feed-forward layer is SwiGLU"),
@@ -80,7 +80,7 @@ def _scoring(fields: Fields) -> bool:
 
 def read_offset(path: Path) -> float:
     """What is to be added to a model's scores before a sigmoid, by a folder's config.json; 0 where
-    it says nothing. ValueError if it is no finite number."""
+    it says nothing. ValueError if it is not a finite number."""
     return _offset(Fields(path))
 
 
@@ -165,8 +165,8 @@ def config_json(config: LlamaConfig, dtype: str, tokenizer: BPETokenizer | None 
 
 
 def scoring_json(tokenizer: BPETokenizer | None, offset: float) -> dict:
-    """What config.json says beside that of a model that scores. ValueError for an offset that is no
-    finite number."""
+    """What config.json says in addition for a model that scores. ValueError for an offset that is
+    not a finite number."""
     if not math.isfinite(offset):
         raise ValueError(f"offset={offset} must be a finite number")
     return {

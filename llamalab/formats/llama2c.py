@@ -1,8 +1,8 @@
 """llama2.c's .bin files, read and written: float32 (versions 0 and 1) or int8 (version 2).
 
 `llama2c_layout` says what stands where. wq and wk have Meta's row order. In version 2 a weight is
-int8 * scale, with one scale for each group of a matrix's numbers; unlike in export.py a group of
-zeros is no division by zero. eps, theta and a scaling of positions are not in the format: 1e-5,
+int8 * scale, with one scale for each group of a matrix's numbers; a group of zeros stays zeros
+(export.py divides by zero). eps, theta and a scaling of positions are not in the format: 1e-5,
 10,000 and none are meant, and a model with others is refused.
 Source: llama2.c's export.py, run.c and runq.c.
 """
@@ -52,7 +52,7 @@ def read(path: Path) -> StoredModel:
         if not (group and len(shape) == 2):
             return torch.from_numpy(data[offset : offset + 4 * numbers].view("<f4")).view(shape)
         scales = offset + numbers
-        return dequantise(
+        return dequantize(
             torch.from_numpy(data[offset:scales].view(np.int8)),
             torch.from_numpy(data[scales : scales + numbers // group * 4].copy().view("<f4")),
         ).view(shape)
@@ -87,7 +87,7 @@ def write(model: Llama, path: Path, version: int) -> None:
             if name == TABLES:
                 file.write(_bytes(model.rope.cos) + _bytes(model.rope.sin))
             elif group and len(shape) == 2:
-                whole, scales = quantise(weights[name], group)
+                whole, scales = quantize(weights[name], group)
                 file.write(_bytes(whole, "i1") + _bytes(scales))
             else:
                 file.write(_bytes(weights[name]))
@@ -97,7 +97,7 @@ def _bytes(tensor: torch.Tensor, kind: str = "<f4") -> bytes:
     return tensor.detach().cpu().contiguous().numpy().astype(kind, copy=False).tobytes()
 
 
-def quantise(weight: torch.Tensor, group_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+def quantize(weight: torch.Tensor, group_size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """int8 numbers of -127 .. 127 in rows of one group each, and a float32 scale for each row."""
     groups = weight.detach().float().reshape(-1, group_size)
     scales = groups.abs().amax(dim=1) / 127.0
@@ -105,6 +105,6 @@ def quantise(weight: torch.Tensor, group_size: int) -> tuple[torch.Tensor, torch
     return whole.to(torch.int8), scales
 
 
-def dequantise(whole: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+def dequantize(whole: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     """int8 and one scale for each group -> float32, flat."""
     return (whole.reshape(len(scales), -1).float() * scales.unsqueeze(1)).flatten()

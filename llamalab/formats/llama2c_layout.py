@@ -32,8 +32,8 @@ ORDER = {
 
 
 def read_header(path: Path, head: bytes) -> tuple[LlamaConfig, int, int, int]:
-    """-> config, version, where the weights start, group size (0: not quantised). ValueError for a
-    header that is none."""
+    """The first bytes of a file -> config, version, where the weights start, group size (0: not
+    quantized). ValueError for a header that is not llama2.c's."""
     version, group, start = 0, 0, 28
     if len(head) < (256 if head.startswith(MAGIC) else 28):
         raise ValueError(f"{path} has {len(head)} bytes: too few for a header of llama2.c")
@@ -86,19 +86,20 @@ def layout(config: LlamaConfig, version: int) -> Iterator[tuple[str, tuple[int, 
 
 
 def bytes_of(shape: tuple[int, ...], group: int) -> int:
-    """fp32, or int8 and a fp32 scale for each group."""
+    """Bytes of a weight: fp32, or for a matrix int8 and a fp32 scale for each group (0: none)."""
     numbers = math.prod(shape)
     return numbers + 4 * (numbers // group) if group and len(shape) == 2 else 4 * numbers
 
 
 def file_size(config: LlamaConfig, version: int, group: int) -> int:
-    """Bytes behind the header, without listing layers: their number may be a lie."""
+    """Bytes after the header, without listing layers: their number may be a lie."""
     layer = sum(bytes_of(shape, group) for shape in names.layer_shapes(config).values())
     single = sum(bytes_of(shape, group) for shape in once(config, version).values())
     return config.n_layers * layer + single
 
 
 def header(config: LlamaConfig, version: int, group: int) -> bytes:
+    """The bytes before the weights: 28 in version 0, 256 in the others."""
     sizes = [getattr(config, name) for name in SIZES]
     if version == 0:
         sizes[5] *= 1 if config.tie_embeddings else -1

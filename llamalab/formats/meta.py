@@ -121,7 +121,7 @@ def _merged_shape(name: str, tensor: torch.Tensor, n: int) -> tuple[int, ...]:
 
 def write(model: Llama, folder: Path, shards: int) -> None:
     """`shards` files, cut as Meta cuts; ValueError if a size cannot be cut into so many, and for
-    positions that are divided, of which Meta's readers would know nothing."""
+    a rope_scaling_factor, which Meta's readers would not know of."""
     config, weights = model.config, weights_of(model)
     if config.rope_scaling_factor != 1:
         raise ValueError(

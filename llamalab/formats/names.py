@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import torch
 
+from llamalab.accounting.compute import matrix_shapes
 from llamalab.config import LlamaConfig
 
 TO_HF = {
@@ -65,19 +66,13 @@ def kind_and_layer(name: str) -> tuple[str, str]:
 
 def layer_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     """What one layer holds, in Meta's order of the names: kind -> (out, in) or (dim,)."""
-    dim, hidden = config.dim, config.hidden_dim
-    heads, kv_heads = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
-    return {
-        "layers.{}.attention_norm": (dim,),
-        "layers.{}.attention.wq": (heads, dim),
-        "layers.{}.attention.wk": (kv_heads, dim),
-        "layers.{}.attention.wv": (kv_heads, dim),
-        "layers.{}.attention.wo": (dim, heads),
-        "layers.{}.ffn_norm": (dim,),
-        "layers.{}.feed_forward.w1": (hidden, dim),
-        "layers.{}.feed_forward.w2": (dim, hidden),
-        "layers.{}.feed_forward.w3": (hidden, dim),
-    }
+    held: dict[str, tuple[int, ...]] = {}
+    for name, shape in matrix_shapes(config).items():
+        if name.endswith(("wq", "w1")):  # a norm stands before attention, and before feed-forward
+            norm = "attention_norm" if name.endswith("wq") else "ffn_norm"
+            held[f"layers.{{}}.{norm}"] = (config.dim,)
+        held[f"layers.{{}}.{name}"] = shape
+    return held
 
 
 def weight_count(config: LlamaConfig, *, scoring: bool = False) -> int:

@@ -27,9 +27,7 @@ def holds_blocks(held: StoredModel) -> bool:
     return held.packed is not None and name in held.shapes and held.packed(name) is not None
 
 
-def build_packed(
-    held: StoredModel, quantize: str, *, parts: Parts | None, group_size: int = GROUP_SIZE
-) -> Llama:
+def build_packed(held: StoredModel, quantize: str, *, parts: Parts | None) -> Llama:
     """The model that `held` describes, in blocks. quantize: a format, or "stored" for a file that
     holds blocks. ValueError for a format that needs a text, for sizes that blocks do not divide and
     for what does not fit the config; MemoryError, before anything is read, if there is no room."""
@@ -42,7 +40,7 @@ def build_packed(
     check_shapes(held)
     total = count_parameters(config)["total"]
     if kind:
-        refuse_if_too_large(config, planned_bytes(config, kind, bits, group_size) / total)
+        refuse_if_too_large(config, planned_bytes(config, kind, bits) / total)
     with torch.device("meta"):
         model = Llama(config, parts)
     for name, shape in names.shapes(config):
@@ -57,7 +55,7 @@ def build_packed(
         ends = name in ("tok_embeddings.weight", "output.weight")
         wanted = outer_kind(kind) if ends and kind else kind
         if blocks is None or (kind and type(blocks).__name__.lower() != wanted):
-            blocks = _quantized(held.read(name), wanted, bits, group_size, name, held)
+            blocks = _quantized(held.read(name), wanted, bits, name, held)
         else:
             _check_blocks(blocks, name, held)
         module = PackedEmbedding(blocks) if name.startswith("tok") else PackedLinear(blocks)
@@ -70,12 +68,10 @@ def build_packed(
     return model.requires_grad_(False)
 
 
-def _quantized(
-    weight: torch.Tensor, kind: str, bits: int, group_size: int, name: str, held: StoredModel
-) -> Blocks:
+def _quantized(weight: torch.Tensor, kind: str, bits: int, name: str, held: StoredModel) -> Blocks:
     def one(rows: torch.Tensor) -> Blocks:
         check_finite(rows, name, held.where)
-        return PLAIN[kind](rows) if kind in PLAIN else round_to_nearest(rows, bits, group_size)
+        return PLAIN[kind](rows) if kind in PLAIN else round_to_nearest(rows, bits, GROUP_SIZE)
 
     step = max(1, STRIP // weight.shape[1])
     if kind == "nf4" or len(weight) <= step:  # NF4's second scales go across rows

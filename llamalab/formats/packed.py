@@ -25,7 +25,6 @@ from llamalab.quantization.packed import TiedHead, put, put_weight
 from llamalab.quantization.quantize import read_format
 from llamalab.runtime.files import atomic_write, require_file
 from llamalab.runtime.json_files import Fields, read_json, write_json
-from llamalab.tokenizer import BPETokenizer
 
 from . import names
 from .build import check_finite
@@ -81,7 +80,7 @@ def read(folder: Path, parts: Parts | None) -> Llama:
     return model.requires_grad_(False)
 
 
-def write(model: Llama, folder: Path, format: str, tokenizer: BPETokenizer | None = None) -> None:
+def write(model: Llama, folder: Path, format: str) -> None:
     """A model of `quantize_model(…, format)`. ValueError for another one."""
     (kind, bits), group_size = read_format(format), _group_size(model)
     state = {name: x.detach().cpu().contiguous() for name, x in model.state_dict().items()}
@@ -98,7 +97,7 @@ def write(model: Llama, folder: Path, format: str, tokenizer: BPETokenizer | Non
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as part:
         save_file(state, part, metadata={"format": "pt"})
-    config = config_json(model.config, "float32", tokenizer)
+    config = config_json(model.config, "float32")
     write_json(folder / "config.json", {**config, KEY: said})
 
 

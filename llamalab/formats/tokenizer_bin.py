@@ -30,7 +30,7 @@ FIRST_NORMAL = 3 + len(BYTE_PIECES)  # 259
 
 
 def read(path: Path, vocab_size: int) -> BPETokenizer:
-    """ValueError if the file does not hold exactly `vocab_size` pieces."""
+    """The tokenizer in a file. ValueError if it does not hold exactly `vocab_size` pieces."""
     return from_bytes(require_file(path).read_bytes(), vocab_size, str(path))
 
 
@@ -122,5 +122,6 @@ def what_decides(tokenizer: BPETokenizer) -> tuple:
 
 
 def write(data: bytes, path: Path) -> None:
+    """Write what `to_bytes` gave, whole or not at all."""
     with atomic_write(path) as part:
         part.write_bytes(data)

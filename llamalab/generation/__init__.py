@@ -2,7 +2,7 @@
 
 generate        a stream of ids: greedy or drawn        generate_batch  many prompts at once
 beam_search     the likeliest whole continuations       speculate       a draft model guesses
-stream_text     ids to text, as they come               FusedDecoder         the fast single step
+stream_text     ids to text, as they come               FusedDecoder    the fast single step
 Chat            a conversation, turn after turn
 """
 

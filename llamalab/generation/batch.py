@@ -2,7 +2,7 @@
 
 Prompts of different length share a batch by padding on the LEFT, so that every row's newest token
 stands in the last column; nobody looks at the empty columns, and a row's first token has position
-0 all the same (`KVCache`). A row that has stopped goes on unheard until all have.
+0 all the same (`KVCache`). A row that has stopped is computed, and ignored, until all have.
 """
 
 from collections.abc import Iterable

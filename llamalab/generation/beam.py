@@ -1,4 +1,4 @@
-"""Beam search: keep the few likeliest texts so far, not only one, and go on from all of them.
+"""Beam search: keep the few likeliest texts so far, not one alone, and extend all of them.
 
     score = (sum of log-probabilities) / length ** length_penalty
 

@@ -42,7 +42,7 @@ class Chat:
         self.left_out, self.ended, self.stopped = 0, "", False
 
     def stop(self) -> None:
-        """End the answer that is being written, behind the token that is being computed."""
+        """End the answer that is being written, after the token that is being computed."""
         self.stopped = True
 
     def say(
@@ -55,9 +55,9 @@ class Chat:
         **sampling: Any,
     ) -> Iterator[str]:
         """The answer to `text`, in pieces that add up to it. Options as in `generate`, with Meta's
-        defaults for its chat models; max_new_tokens is a most, and None is up to the context's end,
-        with at least a quarter of it kept free. ValueError, at the call, for a message that is
-        empty, holds a tag, or does not fit into the context, and for options out of range."""
+        defaults for its chat models. max_new_tokens: at most so many; None: up to the context's
+        end, of which at least a quarter is kept free. ValueError, at the call, for a message that
+        is empty, holds a tag, or does not fit into the context, and for options out of range."""
         message = {"role": "user", "content": text}
         check_message(message, "the message")
         context = self.model.config.max_seq_len
@@ -109,7 +109,7 @@ class Chat:
                 said += piece
                 yield piece
             self.ended = self.ended or "end"  # at a tag
-        finally:  # also where nobody listens any more
+        finally:  # also where the caller stops reading
             self.ended = self.ended or "stop"
             if said.strip():
                 self.history += [message, {"role": "assistant", "content": said.strip()}]

@@ -1,4 +1,4 @@
-"""How the next token is chosen from its logits: greedily or by lot, repeats penalized or not."""
+"""How the next token is chosen from its logits: greedily or at random, repeats penalized or not."""
 
 import math
 from dataclasses import dataclass

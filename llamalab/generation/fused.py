@@ -3,7 +3,7 @@
 For a small model nearly all of a step's time is the cost of *calling* torch, and not the
 arithmetic: the model's plain step makes 87 operations a layer, a FusedDecoder 17. It copies the
 weights once into the form that one new token wants. What each trick saves, in microseconds a layer
-at the preset `tales`, batch 1, behind 100 tokens, measured once on two cores
+at the preset `tales`, batch 1, after 100 tokens, measured once on two cores
 (`benchmarks/decoding.py` times the whole):
 
     norms       2 x 9.2 -> 2 x 0.9   their weight is in the next matrix, their scale its factor
@@ -15,7 +15,7 @@ at the preset `tales`, batch 1, behind 100 tokens, measured once on two cores
 
 The oracle is `model(tokens, cache)`: tests hold the two together to float rounding.
 Left out on purpose: half precision, whose roundings fall in other places here, other devices, and
-large models, whose time is the reading of weights, and whose copy would be felt.
+large models, whose time is the reading of weights, and whose copy would take much memory.
 """
 
 from functools import partial
@@ -48,7 +48,7 @@ def why_not(model: Llama) -> str | None:
 
 
 class FusedDecoder:
-    """decoder(tokens (B, T)) -> logits (B, V) behind them; the first call is the prompt.
+    """decoder(tokens (B, T)) -> the logits (B, V) after them; the first call is the prompt.
 
     The weights are those of the moment when it was made: training the model does not reach it.
     ValueError for a model that it does not fit (`why_not`), and for more than max_seq_len

@@ -1,9 +1,9 @@
 """generate: one prompt, one token after another.
 
-Each step asks the model for the logits behind the text so far, chooses one id and puts it there.
+Each step computes the logits after the text so far, chooses one id and appends it.
 A KV cache makes a step cost one position, whatever stands before it. Several texts after one prompt
-begin from the same logits: the prompt is read once. A stop id ends the text and is not
-part of it. What is wrong with the options is said at the call, not at the first token.
+begin from the same logits: the prompt is read once. A stop id ends the text and is not part of it.
+Wrong options are refused at the call, not at the first token.
 """
 
 from collections.abc import Iterable, Iterator
@@ -65,7 +65,7 @@ def generate_samples(
 
 
 class _Prompt:
-    """A prompt, and the logits behind it, which are worked out when they are first asked for."""
+    """A prompt, and the logits after it, which are computed when they are first needed."""
 
     step: Step | None
 

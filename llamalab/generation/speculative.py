@@ -7,9 +7,9 @@ p is the target's distribution and q the draft's. What comes out is distributed 
 whatever the draft is: a token that q likes too much is refused as often as it is over-proposed,
 and what p likes more than q is made up for by the second draw. A good draft only saves time. If
 all guesses are accepted, the target's pass has one more distribution to give a token from.
-Source: Leviathan et al. 2023, Algorithm 1; Chen et al. 2023. Left out on purpose: batches,
-repetition penalty (it would change p with every guess), and
-the FusedDecoder: a pass checks many tokens.
+Source: Leviathan et al. 2023, Algorithm 1; Chen et al. 2023.
+Left out on purpose: batches, repetition penalty (it would change p with every guess), and the
+FusedDecoder, since a pass checks many tokens.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -57,6 +57,7 @@ class Speculation:
         return next(self._ids)
 
     def close(self) -> None:
+        """End the stream here."""
         self._ids.close()
 
     @torch.inference_mode()

@@ -16,7 +16,7 @@ SHORT = 16  # new tokens: for fewer, making a FusedDecoder may cost more than it
 
 
 class Step(Protocol):
-    """step(tokens (B, T)) -> logits (B, V) behind them: first the prompt, then token after token;
+    """step(tokens (B, T)) -> the logits (B, V) after them: first the prompt, then token by token;
     `rewind` goes back to where `length` positions were filled, `keep` changes the rows: row i
     goes on as what row rows[i] was."""
 

@@ -1,4 +1,4 @@
-"""Attention: each position asks, the positions before it answer, and the answers are mixed.
+"""Attention: each position mixes the values of the positions before it, weighed by its query.
 
     weights = softmax(q k^T / sqrt(D))        output = weights v
 

@@ -8,9 +8,9 @@ import torch
 
 
 def embed(tokens: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """tokens (B, T) of whole numbers, weight (V, D) -> (B, T, D).
+    """tokens (B, T) of int32 or int64, weight (V, D) -> (B, T, D).
 
-    ValueError for ids outside 0 .. V-1 and for ids that are no whole numbers. Indexing alone
+    ValueError for ids outside 0 .. V-1 and for ids that are not int32 or int64. Indexing alone
     would let negative ids count from the end, and would take booleans for a mask.
     """
     if tokens.dtype not in (torch.int32, torch.int64):

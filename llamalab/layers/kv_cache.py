@@ -1,9 +1,9 @@
 """The KV cache: keys and values of the positions so far, so that a new token costs one position.
 
 Kept are ROTATED keys, and one per KV head, not repeated: what attention needs and no more. Every
-layer writes its new columns behind the old ones, and the model then moves `length` on once.
+layer writes its new columns after the old ones, and the model then advances `length` once.
 Prompts of different length share a batch by PADDING ON THE LEFT: `padding[b]` columns of row b
-hold nothing, its first token has position 0 all the same, and nobody looks at the empty columns.
+hold nothing, its first token has position 0 all the same, and no query attends to empty columns.
 Memory is taken at once, for max_seq_len positions; running out of it is a ValueError.
 """
 

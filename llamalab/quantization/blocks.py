@@ -1,10 +1,11 @@
-"""Blocks: a tensor as whole numbers of few bits, with a scale for every so many of them.
+"""Blocks: a tensor as whole numbers of few bits, with one scale for each block of them.
 
     number = scale * q  (+ an offset)          q: a whole number, or the place of one in a table
 
-Each format is a class beside its `quantize_…`; here stands what they share: the shape, the size in
-bits, and the product with a matrix that stays packed. The product unpacks a strip of rows at a
-time, so that never more than STRIP numbers are there in full. Gradients reach x, not the weight.
+Each format is a class in the file of its `quantize_…`; here stands what they share: the shape, the
+size in bits, and the product with a matrix that stays packed. The product unpacks a strip of rows
+at a time, so that never more than STRIP numbers are there in full. Gradients reach x, not the
+weight.
 """
 
 from dataclasses import dataclass, fields
@@ -55,7 +56,8 @@ def dequantize(blocks: Blocks) -> torch.Tensor:
 
 
 def checked(x: torch.Tensor) -> torch.Tensor:
-    """x as float32. ValueError for what cannot be rounded: no floats, nothing, nan, infinity."""
+    """x as float32. ValueError for what cannot be rounded: other dtypes, empty tensors, nan,
+    infinity."""
     if not x.is_floating_point() or x.ndim == 0 or x.numel() == 0:
         raise ValueError(f"only floats are quantized; this is {x.dtype} {tuple(x.shape)}")
     x = x.detach().float()
@@ -66,8 +68,8 @@ def checked(x: torch.Tensor) -> torch.Tensor:
 
 
 def in_blocks(x: torch.Tensor, size: int) -> torch.Tensor:
-    """x (..., W) -> (..., W / size, size), checked. ValueError if a row is no whole number of
-    blocks."""
+    """x (..., W) -> (..., W / size, size), checked. ValueError if `size` does not
+    divide a row."""
     x = checked(x)
     if x.shape[-1] % size:
         raise ValueError(f"blocks of {size} must divide a row, and a row has {x.shape[-1]} numbers")

@@ -1,8 +1,8 @@
-"""What a layer is given while the model reads: the inputs that GPTQ and AWQ need.
+"""Calibration: the inputs that each matrix is multiplied with while the model reads a text.
 
-A weight that listens: it multiplies as always and keeps what it was multiplied with. It stands in
-the place of a packed weight, so a learner's own parts are heard too, as long as they multiply with
-F.linear or @. The text is the caller's; without one the model writes some for itself.
+GPTQ and AWQ need them. A `Listening` weight multiplies as always and keeps its inputs. It stands in
+the place of a packed weight, so it works in a learner's own parts too, as long as they multiply
+with F.linear or @. The text is the caller's; without one the model writes some for itself.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ ROWS, LENGTH = 32, 128  # of the text that a model writes for itself
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Listening(Blocks):
-    """A plain matrix (out, in) and what it was multiplied with."""
+    """A plain matrix (out, in), and the inputs (n, in) that it was multiplied with so far."""
 
     matrix: torch.Tensor
     heard: list[torch.Tensor] = field(default_factory=list)
@@ -44,8 +44,8 @@ def linears(block: Block) -> dict[str, nn.Linear]:
 
 @torch.no_grad()
 def listen(block: Block, run) -> dict[str, torch.Tensor]:
-    """What each matrix of the block is given (n, in) while run() runs it. ValueError where one was
-    not multiplied with."""
+    """The inputs (n, in) of each matrix of the block while run() runs it. ValueError for a matrix
+    that was not multiplied with."""
     plain = linears(block)
     ears = {}
     for path, module in plain.items():
@@ -70,8 +70,8 @@ def listen(block: Block, run) -> dict[str, torch.Tensor]:
 def own_text(
     model: Llama, rows: int = ROWS, length: int = LENGTH, *, first: int = 1, seed: int = 0
 ) -> torch.Tensor:
-    """Ids (rows, length) that the model draws, each row behind the id `first`: what it knows, where
-    no text is at hand. Never more than its context."""
+    """Ids (rows, length) that the model samples, each row after the id `first`: a text to calibrate
+    on where none is given. Never longer than its context."""
     length = min(length, model.config.max_seq_len)
     device = model.norm.weight.device
     generator = torch.Generator().manual_seed(seed)

@@ -9,8 +9,8 @@ Rounding to nearest asks which weights are near; GPTQ asks which outputs are. Fo
 minimises |(w - q) X|^2 greedily: after each column the rest is the least squares solution again.
 A dead input (a zero on H's diagonal) gets weight 0; 1 % of the diagonal's mean is added (damping),
 so that H can be inverted. Blocks of columns: inside one every step is passed on at once, to those
-behind it in one product. act_order: the columns with the largest H_ii first, while most are free;
-the groups' grids are then fixed before ("static groups"), so that a group's columns stay together.
+after it in one product.
+Left out on purpose: act_order, which takes the columns with the largest H_ii first.
 Source: GPTQ (Frantar and others 2022), algorithm 1, and its repository's gptq.py.
 """
 
@@ -26,7 +26,6 @@ def gptq(
     bits: int = 4,
     group_size: int | None = None,
     *,
-    act_order: bool = False,
     damping: float = 0.01,
     block: int = 128,
 ) -> Grid:
@@ -46,13 +45,7 @@ def gptq(
     dead = H.diagonal() == 0
     H[dead, dead] = 1
     weight = weight.masked_fill(dead, 0.0)
-    order = torch.argsort(H.diagonal(), descending=True, stable=True) if act_order else None
-    grids = find_grid(weight.unflatten(-1, (-1, size)), bits) if act_order else None
-    if order is not None:
-        weight, H = weight[:, order], H[order][:, order]
-    U = inverse_cholesky(H, damping)
-    columns = range(len(H)) if order is None else order.tolist()
-    codes, scales, zeros = _round(weight, U, list(columns), size, bits, grids, block)
+    codes, scales, zeros = _round(weight, inverse_cholesky(H, damping), size, bits, block)
     return make_grid(codes, scales, zeros, bits)
 
 
@@ -76,30 +69,29 @@ def inverse_cholesky(H: torch.Tensor, damping: float) -> torch.Tensor:
         ) from None
 
 
-def _round(weight, U, columns, size, bits, grids, block):
-    """weight (out, in) and U in the order of work; columns[i]: where column i really is. -> codes
-    (out, in), scales and zeros (out, groups), where they really are."""
+def _round(
+    weight: torch.Tensor, U: torch.Tensor, size: int, bits: int, block: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """weight (out, in), U (in, in) -> codes (out, in), scales and zeros (out, groups), floats."""
     rows, width = weight.shape
     w = weight.double()  # a copy: it is written to
     codes = torch.empty(rows, width, device=w.device)
     scales = torch.empty(rows, width // size, device=w.device)
     zeros = torch.empty_like(scales)
-    if grids is not None:
-        scales, zeros = (part.squeeze(-1) for part in grids)
     for start in range(0, width, block):
         stop = min(start + block, width)
         errors = torch.empty(rows, stop - start, dtype=w.dtype, device=w.device)
         for i in range(start, stop):
-            group = columns[i] // size
-            if grids is None and i % size == 0:  # the grid of what the group has become by now
+            group = i // size
+            if i % size == 0:  # the grid of what the group has become by now
                 seen = w[:, i : i + size].clone()
-                if i + size > stop:  # columns behind the block wait for the block's errors
+                if i + size > stop:  # columns after the block wait for the block's errors
                     seen[:, stop - i :] -= errors[:, : i - start] @ U[start:i, stop : i + size]
                 scale, zero = find_grid(seen.float(), bits)
                 scales[:, group], zeros[:, group] = scale[:, 0], zero[:, 0]
             scale, zero = scales[:, group], zeros[:, group]
             code = to_grid(w[:, i].float(), scale, zero, bits)
-            codes[:, columns[i]] = code
+            codes[:, i] = code
             error = (w[:, i] - (code - zero) * scale) / U[i, i]  # (out,)
             w[:, i + 1 : stop] -= error[:, None] * U[i, i + 1 : stop]
             errors[:, i - start] = error

@@ -4,9 +4,9 @@
 
 Whole numbers are multiplied and summed exactly, and faster than floats where the processor has the
 instructions; so scales must stand outside the sum: one for each row of x, one for each row of W.
-(Q8_0 has a scale every 32 numbers INSIDE the sum. It saves memory; a product cannot use it so.)
-One activation of 60 beside others of 1 would leave those 2 of 127 steps: whatever lies past the
-threshold (6.0) goes the other way, in floats, with the columns of W that it meets.
+(Q8_0 has a scale every 32 numbers INSIDE the sum: it saves memory, but has no such product.)
+One activation of 60 among others of 1 would leave those 2 of 127 steps: whatever lies past the
+threshold (6.0) is multiplied separately, in floats, with the columns of W that it meets.
 bitsandbytes takes out whole columns of the batch; here each row has its own outliers, so that a
 row's result does not depend on its neighbours.
 Source: Dettmers and others 2022. torch's product of int8 matrices, where it is right; else floats.
@@ -44,8 +44,8 @@ class Int8(Blocks):
 
 
 def quantize_int8(weight: torch.Tensor, *, threshold: float = THRESHOLD) -> Int8:
-    """weight (out, in) -> blocks that multiply in whole numbers. ValueError for what is no matrix,
-    a threshold that is not above 0, nan and infinity."""
+    """weight (out, in) -> blocks that multiply in whole numbers. ValueError for anything but a
+    matrix, a threshold that is not above 0, nan and infinity."""
     if weight.ndim != 2 or not threshold > 0:
         raise ValueError(
             f"a matrix and a threshold above 0 are needed, not shape {tuple(weight.shape)} and "

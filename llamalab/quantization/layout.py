@@ -4,12 +4,12 @@ Nothing is allocated. `planned_bytes` is exact: what `weight_bytes` finds once t
 The same table says which tensors a file must hold.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from llamalab.accounting.compute import matrix_shapes
 from llamalab.config import LlamaConfig
 
 from .blocks import Blocks
@@ -78,28 +78,17 @@ def _check_row(width: int, size: int) -> None:
 
 
 def outer_kind(kind: str) -> str:
-    """The format of the embedding and the head: ggml's own, Q8_0 beside all others."""
+    """The format of the embedding and the head: the same for ggml's formats, Q8_0 for all
+    others."""
     return kind if kind in GGML else "q8_0"
-
-
-def matrices(config: LlamaConfig) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Meta's name and shape of every matrix of a layer, without the layer's number."""
-    heads, kv_heads = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
-    dim, hidden = config.dim, config.hidden_dim
-    yield "attention.wq", (heads, dim)
-    yield "attention.wk", (kv_heads, dim)
-    yield "attention.wv", (kv_heads, dim)
-    yield "attention.wo", (dim, heads)
-    yield "feed_forward.w1", (hidden, dim)
-    yield "feed_forward.w2", (dim, hidden)
-    yield "feed_forward.w3", (hidden, dim)
 
 
 def planned_bytes(
     config: LlamaConfig, kind: str, bits: int = 0, group_size: int = GROUP_SIZE
 ) -> int:
     """Bytes of a quantized model's weights, norms in float32. ValueError as in `layout`."""
-    inner = sum(layout(kind, bits, shape, group_size).nbytes for _, shape in matrices(config))
+    shapes = matrix_shapes(config).values()
+    inner = sum(layout(kind, bits, shape, group_size).nbytes for shape in shapes)
     ends = layout(outer_kind(kind), 0, (config.vocab_size, config.dim)).nbytes
     norms = 4 * config.dim * (2 * config.n_layers + 1)
     return config.n_layers * inner + ends * (1 if config.tie_embeddings else 2) + norms

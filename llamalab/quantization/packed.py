@@ -1,7 +1,7 @@
 """A weight that stays packed and can be used like a tensor: by torch, and by a learner's own part.
 
-F.linear(x, weight), x @ weight.T and the like ask the blocks for the product; whatever else is done
-with it (an einsum, a slice) sees the plain float32 numbers, made for that moment. So `Parts` apply
+F.linear(x, weight), x @ weight.T and the like use the blocks' own product; any other operation (an
+einsum, a slice) sees the plain float32 numbers, unpacked for that call. So `Parts` apply
 to a quantized model as to any other. The modules keep the blocks as buffers: they move to a device,
 count as memory and are saved, but an optimizer does not find them.
 """
@@ -18,8 +18,8 @@ TIMES = {torch.matmul, torch.mm, torch.Tensor.matmul, torch.Tensor.mm, torch.Ten
 
 
 class PackedWeight:
-    """A matrix (out, in) of blocks, or (in, out) if it lies `across`. What it lacks it takes from
-    its plain numbers."""
+    """A matrix (out, in) of blocks, or (in, out) if it is transposed (`across`). Any attribute that
+    it lacks is looked up on its plain numbers."""
 
     def __init__(self, blocks: Blocks, across: bool = False):
         self.blocks, self.across = blocks, across

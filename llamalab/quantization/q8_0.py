@@ -4,7 +4,7 @@
 
 1/d is taken in float32, before d is rounded to float16. C's roundf takes halves away from zero;
 torch.round, to the even, differs in ties, which random numbers never show.
-llama2.c's "Q8_0" is another format: groups of 64, float32 scales, stored behind all the codes.
+llama2.c's "Q8_0" is another format: groups of 64, float32 scales, stored after all the codes.
 Source: ggml-quants.c, and the gguf package, whose bytes these are.
 """
 

@@ -7,7 +7,7 @@
 
 Outside ggml's formats the embedding and the head are kept in Q8_0: they are looked up, or have the
 last word, and rounding them harder costs more than it saves. Layers are done in order, and each is
-given what the quantized layers before it hand on, since that is what it will be given.
+calibrated on the outputs of the quantized layers before it, since those will be its inputs.
 Left out on purpose: other mixes of formats, and models that are trained while they are rounded.
 """
 
@@ -152,5 +152,5 @@ def weight_bytes(model: nn.Module) -> int:
 
 
 def bits_per_weight(model: Llama) -> float:
-    """Bits that a parameter takes on the average, scales and norms included."""
+    """Bits per parameter on average, scales and norms included."""
     return 8 * weight_bytes(model) / count_parameters(model.config)["total"]

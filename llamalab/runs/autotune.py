@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import nn
@@ -91,30 +90,26 @@ def fastest(
     model: nn.Module,
     tokens: torch.Tensor,
     *,
-    exact: bool = False,
-    compile: bool = False,
     turns: int = 2,
     threads: Sequence[int] = (),
 ) -> Fastest:
-    """Try every setting on this model and batch, tokens (B, T + 1): about three steps for each. The
-    weights, their gradients, the model's mode, torch's random numbers and its number of threads
-    stay as they were.
+    """Try every setting but torch.compile on this model and batch, tokens (B, T + 1): about three
+    steps for each. The weights, their gradients, the model's mode, torch's random numbers and its
+    number of threads stay as they were.
 
-    The shape should be the run's, since it decides. compile: also with torch.compile, half a minute
-    or more for each dtype. threads: numbers to try first, see `runtime.threads.numbers_to_try`.
-    With several processes let one choose for all. RuntimeError or TypeError if the model itself
-    cannot take a step.
+    The shape should be the run's, since it decides. turns: how often each setting is timed; the
+    best counts. threads: numbers to try first, see `runtime.threads.numbers_to_try`. With several
+    processes let one choose for all. RuntimeError or TypeError if the model itself cannot take a
+    step.
     """
-    trial = _Trial(model, tokens, compile)
+    trial = _Trial(model, tokens)
     with _leaving_no_trace(model, trial.device):
         by_threads = _by_threads(trial, threads, turns)
         if by_threads:
             torch.set_num_threads(min(by_threads, key=by_threads.__getitem__))
         left = [PLAIN]
         plain = trial.row(PLAIN)
-        for way in settings(trial.device, exact=exact, compile=compile)[1:]:
-            if way.compile or trial.promises(way, plain):
-                left.append(way)
+        left += [way for way in settings(trial.device)[1:] if trial.promises(way, plain)]
         tried = [{way: trial.step(way)[:2] for way in left} for _ in range(turns)]
     expected = tried[0][PLAIN][1]
     allowed = AGREES * abs(expected)
@@ -126,18 +121,17 @@ def fastest(
 class _Trial:
     """A model, a batch, and steps of forward and backward with them."""
 
-    def __init__(self, model: nn.Module, tokens: torch.Tensor, compile: bool):
+    def __init__(self, model: nn.Module, tokens: torch.Tensor):
         self.model, self.device = model, next(model.parameters()).device
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         self.inputs, self.targets = (ids.to(self.device) for ids in shift(tokens))
-        self.compiled: Any = torch.compile(model) if compile else None
 
     def step(self, way: Setting, rows: int | None = None):
         """Seconds, loss and gradients; inf, nan and none if it cannot be done."""
         torch.manual_seed(0)  # a learner's dropout is then the same in each
         start = time.perf_counter()
         try:
-            forward = self.compiled if way.compile else in_fewer_passes(self.model, way.matmul)
+            forward = in_fewer_passes(self.model, way.matmul)
             with precision(self.device, way.dtype), matmul(way.matmul):
                 loss = next_token_loss(forward(self.inputs[:rows]), self.targets[:rows])
                 gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)

@@ -90,10 +90,9 @@ def _write(
     if lora.adapters(model):
         folder.mkdir(parents=True)
         save_adapter(model, folder / "adapter.safetensors")
-    merged = copy.deepcopy(model) if lora.adapters(model) else None
-    if merged is not None:
-        lora.merge(merged)
-    formats.save(merged or model, folder, tokenizer=tokenizer)
+        model = copy.deepcopy(model)
+        lora.merge(model)
+    formats.save(model, folder, tokenizer=tokenizer)
     save_file(tensors, folder / "optimizer.safetensors")
 
 

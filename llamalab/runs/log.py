@@ -24,7 +24,7 @@ def log_step(log: Path, record: Any, *, lasting: bool) -> None:
 
 
 def shorten(log: Path, step: int) -> None:
-    """Forget the lines behind the checkpoint: those steps are taken again."""
+    """Forget the lines after the checkpoint's step: those steps are taken again."""
     if not log.exists():
         return
     lines = log.read_text(encoding="utf-8").splitlines()

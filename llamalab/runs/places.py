@@ -18,7 +18,7 @@ NAME = re.compile(r"step-([0-9]{8,})(\.old)?")
 
 
 def refuse_if_there(out: Path) -> None:
-    """FileExistsError if there is a run, somebody's model, or a file, in the place of a new run."""
+    """FileExistsError if there is a run, a model, or a file, where a new run is to be."""
     if (out / "run.json").exists():
         raise FileExistsError(f"{out} holds a run already: --resume it, or name another folder")
     if any((out / name).exists() for name in ("config.json", "params.json")):

@@ -9,6 +9,7 @@ from pathlib import Path
 from llamalab.config import LlamaConfig
 from llamalab.recipe import TrainConfig
 from llamalab.runtime.json_files import read_json, write_json
+from llamalab.runtime.numbers import require_share, require_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +33,13 @@ class Plan:
     def __post_init__(self) -> None:
         from llamalab.runtime.distributed import MODES  # torch waits until there is a plan
 
-        for name, least in {"batch_size": 1, "seq_len": 1, "save_every": 0}.items():
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+        require_whole(self, "batch_size", "seq_len")
+        require_whole(self, "save_every", least=0)
         if type(self.seed) is not int or not -(2**63) <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed!r} must be a whole number of at most 63 bits")
-        if type(self.hold_out) not in (int, float) or not 0 <= self.hold_out < 1:
-            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
-        if self.threads is not None and (type(self.threads) is not int or self.threads < 1):
-            raise ValueError(f"threads={self.threads!r} must be a whole number of at least 1")
+        require_share(self, "hold_out")
+        if self.threads is not None:
+            require_whole(self, "threads")
         if self.parallel not in MODES:
             raise ValueError(f"parallel={self.parallel!r} must be one of {', '.join(MODES)}")
 
@@ -52,7 +51,7 @@ def write_plan(out: Path, config: LlamaConfig, plan: Plan, cut: int) -> None:
 
 def read_plan(out: Path) -> tuple[LlamaConfig, Plan, int]:
     """What run.json says: the model, the plan, and the token where validation begins.
-    FileNotFoundError if `out` is no run, ValueError if run.json is no run's plan."""
+    FileNotFoundError if `out` is not a run, ValueError if run.json does not hold a plan."""
     path = Path(out) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")

@@ -1,4 +1,4 @@
-"""PPO as a run: `alignment.rlhf`, paid by two reward models.
+"""PPO as a run: `alignment.rlhf`, with the reward of two reward models.
 
 Mean and deviation of the reward are measured once, on answers of the model that the run began from,
 and are part of the plan: a score means the same in each iteration, and to a resumed run. On the
@@ -20,6 +20,7 @@ from llamalab.alignment.rollout import Rollout, sample
 from llamalab.model import Llama
 from llamalab.runs.shuffled import Shuffled
 from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows, refuse_if_there
+from llamalab.runtime.numbers import require_positive, require_whole
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import TrainState
 
@@ -47,10 +48,8 @@ class PPOPlan:
     deviation: float = 1.0
 
     def __post_init__(self) -> None:
-        if type(self.save_every) is not int or self.save_every < 0:
-            raise ValueError(f"save_every={self.save_every!r} must be a whole number of at least 0")
-        if not 0 < self.deviation < float("inf"):
-            raise ValueError(f"deviation={self.deviation!r} must be a finite number above 0")
+        require_whole(self, "save_every", least=0)
+        require_positive(self, "deviation")
 
 
 class PPORun(Stage):
@@ -137,7 +136,7 @@ def begin_ppo(
 ) -> PPORun:
     """A new run in a folder; mean and deviation of the reward are measured here. FileExistsError if
     there is a run already; ValueError for prompts that leave no room for an answer, reward models
-    of another vocabulary, and such as pay all answers the same."""
+    of another vocabulary, and reward models that score all answers the same."""
     refuse_if_there(Path(out))
     longest = max((len(one.prompt) for one in asks), default=0)
     if not 0 < longest <= policy.config.max_seq_len - config.max_new_tokens:

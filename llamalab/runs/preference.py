@@ -9,7 +9,7 @@ import torch
 
 from llamalab import formats
 from llamalab.alignment.calibration import accuracy_by_strength
-from llamalab.alignment.dpo_fit import dpo_loss_of, with_reference
+from llamalab.alignment.dpo_fit import Known, dpo_loss_of, with_reference
 from llamalab.alignment.fit import FitRecord, fit
 from llamalab.alignment.reward import zero_at
 from llamalab.alignment.reward_model import Pair, pair_loss, score_all, with_scalar_head
@@ -18,6 +18,7 @@ from llamalab.model import Llama
 from llamalab.recipe import TrainConfig
 from llamalab.runs.shuffled import Shuffled
 from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows
+from llamalab.runtime.numbers import require_positive, require_share, require_whole
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import TrainState
 from llamalab.training.optim import make_optimizer
@@ -50,15 +51,12 @@ class PairPlan:
     question: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in {"batch_size": 1, "save_every": 0}.items():
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-        if not 0 <= self.hold_out < 1:
-            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
+        require_whole(self, "batch_size")
+        require_whole(self, "save_every", least=0)
+        require_share(self, "hold_out")
         if self.margins not in MARGINS:
             raise ValueError(f"margins={self.margins!r} must be one of {', '.join(MARGINS)}")
-        if not 0 < self.beta < float("inf"):
-            raise ValueError(f"beta={self.beta!r} must be a finite number above 0")
+        require_positive(self, "beta")
 
 
 class PairRun(Stage):
@@ -84,8 +82,8 @@ class PairRun(Stage):
         return model
 
     def scores(self, compared: Sequence[Compared]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the model thinks of the chosen and of the rejected answers, (N,) each; a kind of run
-        that does not say is a NotImplementedError."""
+        """What the model thinks of the chosen and of the rejected answers, (N,) each;
+        NotImplementedError for a kind of run that does not define it."""
         raise NotImplementedError(f"{self.kind} has no scores of its own")
 
     def accuracy(self) -> dict[int, tuple[float, int]]:
@@ -140,15 +138,16 @@ class DPORun(PairRun):
 
     def __init__(self, out: Path):
         self.model = self._read(out)
-        self.known = self._known(self.model, self.pairs)  # it is the reference until it learns
-        self.held_known = self._known(self.model, self.held)
+        self.known = self._known(self.pairs)  # it is the reference until it learns
+        self.held_known = self._known(self.held)
         self.state = TrainState(make_optimizer(self.model, self.plan.train))
         self.batches = Shuffled(self.known, self.plan.batch_size, seed=self.plan.seed)
         self.go_on()
 
-    def _known(self, model: Llama, compared: Sequence[Compared]):
+    def _known(self, compared: Sequence[Compared]) -> list[Known]:
+        """The pairs with the log-probabilities that the model gives them now."""
         told = [(one.pair, one.prompt_length) for one in compared]
-        return with_reference(model, told, way=self.plan.train.matmul)
+        return with_reference(self.model, told, way=self.plan.train.matmul)
 
     def records(self) -> Iterator[FitRecord]:
         loss = dpo_loss_of(self.plan.beta)
@@ -156,7 +155,7 @@ class DPORun(PairRun):
 
     def scores(self, compared: Sequence[Compared]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the model has gained on each answer, in nats: DPO's own reward, but for beta."""
-        new = self._known(self.model, compared)
+        new = self._known(compared)
         held = self.held_known if compared is self.held else self.known
         gained = torch.tensor(
             [[n.chosen - o.chosen, n.rejected - o.rejected] for n, o in zip(new, held)]

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from llamalab.training.batches import hash_of
+from llamalab.training.batches import epoch_seed
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Shuffled(Generic[T]):
     def __next__(self) -> list[T]:
         epoch, place = divmod(self.position, self.per_epoch)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(hash_of(self.seed, epoch))
+            generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
             order = torch.randperm(len(self.things), generator=generator)
             self._epoch, self._order = epoch, order.tolist()
         self.position += 1

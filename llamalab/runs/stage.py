@@ -55,8 +55,8 @@ class Stage:
         self.stop = False
 
     def records(self) -> Iterator[Any]:
-        """One for each step, which is taken when it is asked for. A kind of run that has none of
-        its own is a NotImplementedError."""
+        """Take a step for each record that is asked for. NotImplementedError for a kind of run that
+        does not define it."""
         raise NotImplementedError(f"{self.kind} has no steps of its own")
 
     def go_on(self) -> None:
@@ -145,7 +145,7 @@ def lay_out(
 
 def kind_of(out: Path) -> str | None:
     """The kind of run that is in a folder, by its run.json; None for a run of `llamalab train`.
-    FileNotFoundError if there is none, ValueError if run.json is no JSON."""
+    FileNotFoundError if there is none, ValueError if run.json is not JSON."""
     path = Path(out) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"there is no run to resume in {out}: no run.json")
@@ -178,7 +178,7 @@ def read_plan(out: Path, kind: str) -> dict[str, Any]:
 
 
 def read_rows(out: Path) -> list[dict[str, Any]]:
-    """The lines of data.jsonl. ValueError names one that is no JSON object."""
+    """The lines of data.jsonl. ValueError names one that is not a JSON object."""
     path = Path(out) / "data.jsonl"
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

@@ -65,5 +65,6 @@ def _cut_for_validation(tokens: np.ndarray, plan: Plan, bos_id: int) -> int:
 
 
 def batches_of(tokens: np.ndarray, plan: Plan, tokenizer: BPETokenizer) -> Batches:
+    """The batches that a plan asks for, out of a row of ids. ValueError as for `Batches`."""
     bos_id = tokenizer.bos_id if plan.by_document else None
     return Batches(tokens, plan.batch_size, plan.seq_len, seed=plan.seed, bos_id=bos_id)

@@ -14,6 +14,7 @@ from llamalab.formats.adapter import save_adapter
 from llamalab.model import Llama
 from llamalab.recipe import TrainConfig
 from llamalab.runs.stage import Stage, lay_out, load_start, read_plan, read_rows
+from llamalab.runtime.numbers import require_share, require_whole
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training.loop import StepRecord, TrainState, train
 from llamalab.training.optim import make_optimizer
@@ -37,11 +38,9 @@ class TunePlan:
     targets: tuple[str, ...] = lora.TARGETS
 
     def __post_init__(self) -> None:
-        for name, least in {"tokens_per_batch": 1, "seq_len": 1, "save_every": 0}.items():
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
-        if not 0 <= self.hold_out < 1:
-            raise ValueError(f"hold_out={self.hold_out!r} must be a share: at least 0, below 1")
+        require_whole(self, "tokens_per_batch", "seq_len")
+        require_whole(self, "save_every", least=0)
+        require_share(self, "hold_out")
 
 
 class TuneRun(Stage):

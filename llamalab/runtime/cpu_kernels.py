@@ -1,12 +1,12 @@
-"""The same step in less time: torch is asked for the same, and answers by another road.
+"""The same step in less time: two functions of torch, computed by other kernels.
 
     F.linear(x, w)                         float32 products by oneDNN
     F.scaled_dot_product_attention(…)      causal attention, block by block of queries
 
 Products and attention are almost nine tenths of a plain float32 step on a CPU. Inside
-`with matmul(name):` these two functions of torch are answered here, whoever calls them: the
-model, or a learner's own part. Nothing in the model changes, and what is not meant here (a bias, a
-mask, a GPU) goes on to torch. Whole halves of a block stand in `fused_layers`.
+`with matmul(name):` calls of these two functions are redirected here, from the model as from a
+learner's own part. Nothing in the model changes, and cases not covered here (a bias, a mask, a GPU)
+go on to torch. Whole halves of a block stand in `fused_layers`.
 
 Gains are shares of a step's time, measured with the preset `tales` and batches of 16 x 256 on one
 core of an AMD Zen 5 (AVX-512 with bf16, no AMX). Elsewhere they may be losses: see `runs.autotune`.
@@ -46,7 +46,7 @@ def attention_by_blocks(
     """Causal attention, q (B, H, T, D), k and v (B, n_kv, T, D) -> (B, H, T, D).
 
     A block of queries meets only the keys up to its end: with 4 blocks, 5/8 of all scores. The
-    heads that share a key stand below each other, so keys are read once and never repeated. The
+    query heads of a group are stacked as rows, so keys are read once and never repeated. The
     weights are kept for the backward pass, which torch's kernel computes a second time.
     In bfloat16 a score is rounded to 8 bits (torch's kernel keeps 24); softmax and sums run in
     float32. Share of a bfloat16 step saved: 32 % (with torch's kernel attention takes almost half
@@ -56,10 +56,8 @@ def attention_by_blocks(
     N, R = B * k.shape[1], H // k.shape[1]  # groups, and query heads in each
     q = (q * D**-0.5).reshape(N, R, T, D)
     k, v = k.reshape(N, T, D), v.reshape(N, T, D)
-    block = max(block, -(-T // 8))
     out = []
-    for a in range(0, T, block):
-        b = min(a + block, T)
+    for a, b in query_blocks(T, block):
         rows = q[:, :, a:b].reshape(N, -1, D)  # (N, R (b-a), D)
         hidden = q.new_full((b - a, b), float("-inf")).triu(a + 1).repeat(R, 1)  # the future
         scores = torch.baddbmm(hidden, rows, k[:, :b].transpose(1, 2))  # (N, R (b-a), b)
@@ -68,10 +66,17 @@ def attention_by_blocks(
     return torch.cat(out, dim=2).view(B, H, T, D)
 
 
+def query_blocks(T: int, least: int = BLOCK) -> list[tuple[int, int]]:
+    """Where each block of T queries begins and ends: `least` of them or more, and at most 8
+    blocks."""
+    block = max(least, -(-T // 8))
+    return [(a, min(a + block, T)) for a in range(0, T, block)]
+
+
 def attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ) -> torch.Tensor:
-    """F.scaled_dot_product_attention: by blocks where that can be, else torch's own."""
+    """F.scaled_dot_product_attention: by blocks where that is possible, else torch's own."""
     q, k, v = query, key, value
     on = q.device.type == "cpu" and torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if on else q.dtype

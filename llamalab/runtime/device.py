@@ -15,7 +15,7 @@ BF16_FLAGS = ("amx_bf16", "avx512_bf16")
 
 
 @dataclass(frozen=True)
-class Choice:
+class DeviceChoice:
     """A torch device and the dtype to compute in, by name, and why."""
 
     device: str
@@ -23,21 +23,21 @@ class Choice:
     why: str
 
 
-def choose_device() -> Choice:
+def choose_device() -> DeviceChoice:
     """The fastest thing here that gives right answers: CUDA, Apple's GPU, then the CPU."""
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name()
         if torch.cuda.get_device_capability() >= (8, 0):  # older cards only emulate bf16
-            return Choice("cuda", "bfloat16", name)
-        return Choice("cuda", "float32", f"{name} has no bf16 arithmetic of its own")
+            return DeviceChoice("cuda", "bfloat16", name)
+        return DeviceChoice("cuda", "float32", f"{name} has no bf16 arithmetic of its own")
     if torch.backends.mps.is_available():
-        return Choice("mps", "float32", "Apple's GPU")
+        return DeviceChoice("mps", "float32", "Apple's GPU")
     units = bf16_units()
     if units is None:
-        return Choice("cpu", "float32", "whether this CPU has bf16 matrix units is unknown")
+        return DeviceChoice("cpu", "float32", "whether this CPU has bf16 matrix units is unknown")
     if units:
-        return Choice("cpu", "bfloat16", f"CPU with bf16 matrix units ({', '.join(units)})")
-    return Choice("cpu", "float32", "CPU without bf16 matrix units, where bf16 is slower")
+        return DeviceChoice("cpu", "bfloat16", f"CPU with bf16 matrix units ({', '.join(units)})")
+    return DeviceChoice("cpu", "float32", "CPU without bf16 matrix units, where bf16 is slower")
 
 
 def bf16_units() -> tuple[str, ...] | None:

@@ -23,6 +23,7 @@ LOST = ("connection", "peer", "socket", "timed out", "nccl", "gloo")
 
 
 def active() -> bool:
+    """Whether this process is one of a group that trains together."""
     return dist.is_available() and dist.is_initialized()
 
 
@@ -59,6 +60,7 @@ def init(device: str) -> torch.device:
 
 
 def shutdown() -> None:
+    """Leave the group, if there is one."""
     if active():
         dist.destroy_process_group()
 

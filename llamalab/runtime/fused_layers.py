@@ -6,7 +6,7 @@
 On a CPU without units for bf16 the matrix products are little more than half of a plain step; the
 rest goes over the same memory again and again. What is saved here, and how:
 
-    norm         its weight is multiplied into the matrices behind it, its scale one number a row
+    norm         its weight is multiplied into the matrices after it, its scale one number a row
     wq, wk, wv   one matrix for three, with 1/sqrt(D) in its first rows
     RoPE         one product of complex numbers, written where the heads of a group lie together
     attention    by blocks of queries, as in `cpu_kernels`; only a block's last square has a future
@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-from .cpu_kernels import BLOCK, onednn_nt, onednn_tn
+from .cpu_kernels import onednn_nt, onednn_tn, query_blocks
 
 ROWS = 1024  # of a portion of the feed-forward half
 
@@ -83,7 +83,7 @@ class _AttentionHalf(torch.autograd.Function):
         v = heads[:, :, H + G :].transpose(1, 2).reshape(B * G, T, D)
         mixed = x.new_empty(B, T, G, H // G, D)
         kept: list[torch.Tensor] = []
-        for a, b in _blocks(T):
+        for a, b in query_blocks(T):
             asking = _turned(q[:, :, :, a:b], turn[a:b]).view(B * G, -1, D)  # (B G, R (b-a), D)
             scores = torch.bmm(asking, k[:, :b].transpose(1, 2))  # (B G, R (b-a), b)
             future = x.new_full((b - a, b - a), float("-inf")).triu_(1)
@@ -108,10 +108,8 @@ class _AttentionHalf(torch.autograd.Function):
         d_heads = x.new_empty(B, T, H + 2 * G, D)
         d_q = _pairs(d_heads)[:, :, :H].unflatten(2, (G, -1)).permute(0, 2, 3, 1, 4)
         back = turn.conj().resolve_conj()
-        blocks = zip(_blocks(T), kept[0::2], kept[1::2])
-        for (a, b), asking, weights in reversed(
-            list(blocks)
-        ):  # the longest first: it starts the sums
+        blocks = list(zip(query_blocks(T), kept[0::2], kept[1::2]))
+        for (a, b), asking, weights in reversed(blocks):  # the longest first: it starts the sums
             d_found = d_mixed[:, :, :, a:b].reshape(B * G, -1, D)
             d_weights = torch.bmm(d_found, v[:, :b].transpose(1, 2))
             d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, x.dtype)
@@ -186,12 +184,6 @@ def _through_norm(dn, n, scale, g) -> torch.Tensor:
     The scale depends on x, so what lies along n itself is nearly lost: all but eps's share."""
     along = (dn * n).mean(1, keepdim=True)
     return dn.addcmul_(n, along, value=-1).mul_(scale).add_(g)
-
-
-def _blocks(T: int) -> list[tuple[int, int]]:
-    """Where each block of queries begins and ends: BLOCK of them, and at most 8 blocks."""
-    block = max(BLOCK, -(-T // 8))
-    return [(a, min(a + block, T)) for a in range(0, T, block)]
 
 
 def _pairs(x: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """JSON: written whole or not at all; what others wrote is read strictly, its fields by their kind.
 
-No key twice, no NaN or Infinity, no number that is written as a text or too large to be one. Every
+No key twice, no NaN or Infinity, no number that is written as a string, or is too large. Every
 refusal is a ValueError that names the file, the field and what it holds. null means absent.
 """
 
@@ -61,12 +61,15 @@ class Fields:
         return self.values.get(key) is not None  # null is the same as absent
 
     def whole(self, key: str, default: Any = ..., least: int = 1) -> Any:
+        """A whole number, or the default where it is absent. ValueError for anything else."""
         value = self._get(key, default)
         if value is default or (type(value) is int and least <= value < 2**63):
             return value
         raise self.wrong(key, f"must be a whole number of at least {least}")
 
     def number(self, key: str, default: Any = ...) -> Any:
+        """A finite number above 0, as a float, or the default where it is absent. ValueError for
+        anything else."""
         value = self._get(key, default)
         if value is default:
             return value
@@ -75,24 +78,26 @@ class Fields:
         raise self.wrong(key, "must be a finite number above 0")
 
     def flag(self, key: str, default: bool) -> bool:
+        """True or false. ValueError for anything else."""
         value = self._get(key, default)
         if type(value) is not bool:
             raise self.wrong(key, "must be true or false")
         return value
 
     def fixed(self, key: str, only: object, why: str) -> None:
-        """A field that may be absent, but must not say anything else than `only`."""
+        """ValueError if the field is there and is not `only`; why: the end of its sentence."""
         if key in self and (type(self.values[key]), self.values[key]) != (type(only), only):
             raise self.wrong(key, f"must be {json.dumps(only)}: {why}")
 
     def inner(self, key: str) -> "Fields":
-        """An object inside; empty where it is absent."""
+        """An object inside; empty where it is absent. ValueError for anything else."""
         value = self._get(key, {})
         if type(value) is not dict:
             raise self.wrong(key, "must be an object {…} or null")
         return Fields(self.path, value)
 
     def wrong(self, key: str, why: str) -> ValueError:
+        """The error to raise: the file, the field, what it holds, and why that is wrong."""
         return ValueError(f"{self.path}: {key}={brief(self.values[key])} {why}")
 
     def _get(self, key: str, default):

@@ -1,10 +1,9 @@
 """The files of data/tales/: made from nothing but this package, the same bytes everywhere.
 
 train.txt and valid.txt hold one story a line; valid.jsonl holds what is true in each story of
-valid.txt, in the same order. Files are written beside and renamed into place.
+valid.txt, in the same order. Files are written next to the old ones and renamed into place.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -44,9 +43,3 @@ def make(into: Path | str | None = None) -> list[Path]:
         with atomic_write(target / name) as part:
             part.write_text("\n".join(content) + "\n", encoding="utf-8", newline="\n")
     return [target / name for name in FILES]
-
-
-def digests(of: Path | str | None = None) -> dict[str, str]:
-    """The SHA-256 of each file in a folder, data/tales/ by default."""
-    source = folder() if of is None else Path(of)
-    return {name: hashlib.sha256((source / name).read_bytes()).hexdigest() for name in FILES}

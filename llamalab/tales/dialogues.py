@@ -199,6 +199,7 @@ def messages(turns: list[Turn], system: str | None = None) -> tuple[dict[str, st
 
 
 def pick(options, draw: Draw):
+    """One of the options, drawn."""
     return options[draw(len(options))]
 
 

@@ -23,7 +23,7 @@ def a(words: str) -> str:
 
 
 def capital(text: str) -> str:
-    """The first letter large, also behind an opening quotation mark."""
+    """The first letter as a capital, also after an opening quotation mark."""
     for place, character in enumerate(text):
         if character.isalpha():
             return text[:place] + character.upper() + text[place + 1 :]

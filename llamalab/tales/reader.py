@@ -73,9 +73,11 @@ class Reader:
         return sentence, spoken
 
     def word(self, place: int) -> str:
+        """The word at a place in small letters; "" outside the text."""
         return self.words[place] if 0 <= place < len(self.words) else ""
 
     def is_name(self, place: int) -> bool:
+        """Whether the word at a place is a name; False behind the end."""
         return place < len(self.names) and self.names[place]
 
     def _is_name(self, place: int) -> bool:
@@ -101,6 +103,7 @@ class Reader:
         return found
 
     def complain(self, kind: str, what: str) -> None:
+        """Count a mention as wrong, and say why, once."""
         self.wrong[kind] += 1
         if what not in self.complaints:
             self.complaints.append(what)

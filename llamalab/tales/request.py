@@ -34,6 +34,8 @@ NOTHING = "something"
 
 @dataclass(frozen=True)
 class Request:
+    """What is asked for; None where it does not matter."""
+
     hero: str | None = None  # "Mia"
     thing: str | None = None  # "red kite"
     place: str | None = None  # "forest"

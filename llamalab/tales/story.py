@@ -190,7 +190,7 @@ def _tell(cast: dict, draw: Callable[[int], int], number: int, held_out: bool) -
         last = [("second thing", openings.LAST_TOO)] if way.happy else []
     begin = [*scenes, *((r, go if r == "go" else v) for r, v in plot.begin)]
     told: list[tuple[str, str]] = []
-    turn = 0  # the first sentence behind which the ending is settled
+    turn = 0  # the first sentence after which the ending is settled
     for place, (role, variants) in enumerate((*begin, *way.scenes, *last, ("close", closing))):
         turn = len(told) if place == len(begin) else turn
         if role.endswith("?") and draw(4):

@@ -9,6 +9,7 @@ SENTENCE_END = re.compile(r'(?<=[.!?])\s+(?!")|(?<=[.!?]")\s+(?=[A-Z"])|(?<=[.!?
 
 
 def sentences(text: str) -> list[str]:
+    """The sentences of a text, each with its closing quotation mark."""
     return [part for part in SENTENCE_END.split(text) if part]
 
 
@@ -37,7 +38,7 @@ def ending(text: str) -> str | None:
 
 
 def faults(reader: Reader) -> list[str]:
-    """Why this is no whole story; nothing if it is one."""
+    """Why this is not a whole story; an empty list if it is one."""
     text, parts, found = reader.text, sentences(reader.text), []
     if len(parts) < 4 or len(lexicon.WORD.findall(text)) < 25:
         found.append("It is too short for a story.")

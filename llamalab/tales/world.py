@@ -9,11 +9,15 @@ from typing import NamedTuple
 
 
 class Person(NamedTuple):
+    """A child that a story can be about."""
+
     name: str
     gender: str  # "f" or "m"
 
 
 class Helper(NamedTuple):
+    """Somebody whom the children may meet on the way."""
+
     adjective: str
     noun: str
     gender: str  # "f", "m", or "n" for an animal: it
@@ -21,6 +25,8 @@ class Helper(NamedTuple):
 
 
 class Toy(NamedTuple):
+    """A thing to own, with what is done with it, how it breaks and how it is mended."""
+
     noun: str
     use: str  # fly
     used: str  # flew
@@ -30,6 +36,8 @@ class Toy(NamedTuple):
 
 
 class Place(NamedTuple):
+    """Where a story can happen."""
+
     noun: str
     at: str  # the preposition: by the river, in the forest
     sight: str  # what there is to see

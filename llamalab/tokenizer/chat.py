@@ -3,13 +3,13 @@
     <s>[INST] <<SYS>>\\nS\\n<</SYS>>\\n\\nU1 [/INST] A1 </s><s>[INST] U2 [/INST]
 
 Every turn, a message and its answer, is a text of its own with its own <s> and </s>, tokenised in
-one piece: a space before the answer, and one behind it. The system text S stands inside the first
+one piece: a space before the answer, and one after it. The system text S stands inside the first
 message. A last turn without an answer has <s> and no </s>: the model goes on from there. <s> and
 </s> are ids, the tags ordinary text, so a message that holds a tag could speak as somebody else:
 it is refused (Meta's code answers with an error string in place of the model).
-The mask counts what the model has to write: every id behind [/INST], and </s>. The space before
-the answer is part of the answer's first piece; the one behind it is a piece that has to be written
-before </s> can be. Source: Meta's released chat code; the paper's §3.1 for the loss.
+The mask counts what the model has to write: every id after [/INST], and </s>. The space before
+the answer is part of the answer's first piece; the one after it is a piece of its own, which has to
+be written before </s>. Source: Meta's released chat code; the paper's §3.1 for the loss.
 Left out on purpose: Meta's default system text, which Meta itself gave up in August 2023.
 """
 
@@ -60,9 +60,9 @@ def encode_turn(
 
 
 def _answer_start(tokenizer: BPETokenizer, ids: list[int], prompt: list[int]) -> int:
-    """Where the answer begins in the turn's ids: at the first that holds anything behind [/INST].
+    """Where the answer begins in the turn's ids: at the first that holds anything after [/INST].
 
-    A piece of Llama 2's has spaces only in front, so none reaches over the space behind [/INST],
+    A piece of Llama 2's has spaces only in front, so none reaches over the space after [/INST],
     and the turn begins with the prompt's own ids. Where a model has others, look at the text.
     """
     if ids[: len(prompt)] == prompt:
@@ -74,7 +74,7 @@ def _answer_start(tokenizer: BPETokenizer, ids: list[int], prompt: list[int]) ->
 
 def split_turns(messages: Sequence[Message]) -> list[tuple[str, str | None]]:
     """(user, answer) of each turn, the system text in the first user's; None for the answer that is
-    to come. ValueError for what is no dialog."""
+    to come. ValueError for what is not a dialog."""
     _check(messages)
     system = messages[0]["content"] if messages[0]["role"] == "system" else None
     texts = [message["content"] for message in messages[system is not None :]]
@@ -129,7 +129,7 @@ def stop_ids(tokenizer: BPETokenizer) -> tuple[int, ...]:
 
 def render_text(messages: Sequence[Message]) -> str:
     """The dialog as people write it down, with <s> and </s> as text. To look at: encoded as a
-    whole it would give other ids. ValueError for what is no dialog."""
+    whole it would give other ids. ValueError for what is not a dialog."""
     return "".join(
         f"<s>{B_INST} {user.strip()} {E_INST}"
         + ("" if answer is None else f" {answer.strip()} </s>")

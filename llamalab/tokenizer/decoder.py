@@ -1,9 +1,9 @@
 """From ids back to text, exactly as the sentencepiece library does it.
 
-▁ becomes a space; runs of byte pieces become characters, U+FFFD for each byte that is none; control
-pieces vanish; the unknown piece shows as " ⁇ ".  The one ▁ that encoding put in front is taken away
-again.  Where a model removes extra spaces on the way in, a ▁ is taken from *every* piece until some
-text has appeared, a habit of the library that is kept here.
+▁ becomes a space; runs of byte pieces become characters, U+FFFD for each byte of no character;
+control pieces vanish; the unknown piece shows as " ⁇ ".  The one ▁ that encoding put in front is
+taken away again.  Where a model removes extra spaces on the way in, a ▁ is taken from *every* piece
+until some text has appeared, a habit of the library that is kept here.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Encoder:
     def _segments_are_exact(self) -> bool:
         """Whether a text may be cut before every ▁ that follows another character.
 
-        A merge across such a cut would make a piece with a ▁ behind another character.  If there is
+        A merge across such a cut would make a piece with a ▁ after another character.  If there is
         none, no merge crosses a cut, so what happens on one side never depends on the other: each
         side meets the same pairs with the same scores in the same order from left to right.  An
         unused piece spoils this: it is split as it was last seen anywhere in the text.

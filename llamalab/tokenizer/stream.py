@@ -1,4 +1,4 @@
-"""Cutting a long text, which comes in chunks of any size, into blocks that end behind a newline."""
+"""Cutting a long text, which comes in chunks of any size, into blocks that end with a newline."""
 
 from __future__ import annotations
 

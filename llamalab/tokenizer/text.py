@@ -10,7 +10,7 @@ SPACE = "▁"  # U+2581, how a space is written inside pieces
 def check_text(text: str, start: int = 0) -> str:
     """`text` itself, if it is a string that UTF-8 can write; positions are counted from `start`.
 
-    TypeError for what is no str; ValueError for a lone surrogate.
+    TypeError for anything but a str; ValueError for a lone surrogate.
     """
     if not isinstance(text, str):
         raise TypeError(f"a text must be a str, not {type(text).__name__}: {text!r:.60}")

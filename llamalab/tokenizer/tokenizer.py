@@ -96,21 +96,21 @@ class BPETokenizer:
         return len(self._pieces)
 
     def id_to_piece(self, i: int) -> str:
-        """ValueError for a number that is no id."""
+        """The piece with this id. ValueError for a number that is not an id."""
         if not 0 <= i < len(self._pieces):
             raise ValueError(f"id {i} is not in the vocabulary of {len(self._pieces)} pieces")
         return self._pieces[i]
 
     def piece_to_id(self, piece: str) -> int:
-        """The id of a piece; `unk_id` for what is none."""
+        """The id of a piece; `unk_id` for a text that is not a piece."""
         return self._id_of.get(piece, self.unk_id)
 
     # --- text to ids ------------------------------------------------------------------------------
 
     def encode(self, text: str, bos: bool = False, eos: bool = False) -> list[int]:
-        """The ids of `text`, with <s> before and </s> behind if asked for.
+        """The ids of `text`, with <s> in front and </s> at the end if asked for.
 
-        TypeError for what is no str; ValueError for a lone surrogate, with its position.
+        TypeError for anything but a str; ValueError for a lone surrogate, with its position.
         """
         return self._begin(bos) + self._encoder(check_text(text)) + self._end(eos)
 
@@ -150,7 +150,7 @@ class BPETokenizer:
             yield end
 
     def _check_streamable(self) -> None:
-        """A newline must be a wall: nothing reaches across it, whatever stands behind it."""
+        """No piece and no rule may reach across a newline, whatever comes after it."""
         encoder = self._encoder
         across = next((piece for piece in encoder.scores if "\n" in piece[:-1]), None)
         if encoder.normalize.rewrites("\n"):
@@ -175,7 +175,8 @@ class BPETokenizer:
     # --- ids to text ------------------------------------------------------------------------------
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`; ValueError for a number that is no id, TypeError for no number.
+        """The text of `ids`. ValueError for a number that is not an id, TypeError for anything
+        else.
 
         decode(encode(text)) is `text` itself under Llama 2's settings, except that a ▁ in the text
         comes back as a space.

@@ -38,7 +38,8 @@ def train(
     `texts` is one string or any iterable of strings, which is read once and never held in memory.
     Characters that are rarer than the coverage asks for get no piece of their own.  If the text
     runs out of pairs first, the vocabulary is smaller and a warning says so.  ValueError for a text
-    that is empty or has more characters than `vocab_size` leaves room for; TypeError for no text.
+    that is empty or has more characters than `vocab_size` leaves room for; TypeError for anything
+    but text.
     """
     if max_piece_length < 1:
         raise ValueError(f"max_piece_length={max_piece_length} must be at least 1")

@@ -1,4 +1,4 @@
-"""Training: loss, Llama 2's optimizer and schedule, batches from disk, the loop, checkpoints."""
+"""Training: loss, Llama 2's optimizer and schedule, batches from disk, the loop."""
 
 from .batches import Batches, documents, read_tokens, validation_batches, write_tokens
 from .loop import NonFiniteLoss, StepRecord, TrainState, evaluate, train

@@ -9,7 +9,7 @@ one number, is all that a resumed run needs to go on with the batch that would h
 Where windows begin: at every T-th id, wherever that is in a text, which is what packing does at
 scale; or, with `bos_id`, at each document's beginning (and every T further in a long one). For
 short documents the second is better by far: a model that begins a story has then seen beginnings,
-and who is in it stands in the window. What is left of a window shows the next document.
+and the window names who is in it. The rest of a window shows the next document.
 """
 
 import codecs
@@ -74,7 +74,7 @@ def read_tokens(path: str | os.PathLike) -> np.ndarray:
 
 def documents(path: str | os.PathLike, *, by_line: bool = False) -> Iterator[str | Iterator[str]]:
     """The documents of a UTF-8 text: the whole file, in chunks; or each of its lines, as in the
-    tales. ValueError names the place of a byte that is no UTF-8."""
+    tales. ValueError names the place of a byte that is not UTF-8."""
     if not by_line:
         yield _chunks(Path(path))
         return
@@ -145,7 +145,7 @@ class Batches:
     def _window(self, row: int) -> np.ndarray:
         epoch, place = divmod(row, self.windows)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(hash_of(self.seed, epoch))
+            generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self.windows, generator=generator)
         start = int(self.starts[int(self._order[place])])
         return self.tokens[start : start + self.seq_len + 1]
@@ -190,6 +190,6 @@ def window_starts(
     return np.unique(starts)
 
 
-def hash_of(seed: int, epoch: int) -> int:
-    """One seed out of two numbers: neighbouring seeds share no epoch's order."""
+def epoch_seed(seed: int, epoch: int) -> int:
+    """One seed made of two numbers, so that neighbouring seeds share no epoch's order."""
     return (seed * 0x9E3779B1 + epoch * 0x85EBCA77 + 1) % 2**63

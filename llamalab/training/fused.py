@@ -2,8 +2,9 @@
 
 `in_fewer_passes(model, matmul)` gives a model of the same weights, whose blocks go through
 `runtime.fused_layers` where that is the same function: wherever the parts are the package's own. A
-learner's own part always runs as it is, and so does what is hooked, wrapped or moved elsewhere. It
-is asked at every call and for each half of each block, so a part that is set later counts as well.
+learner's own part always runs as it is, and so does what is hooked, wrapped or moved elsewhere.
+This is decided at every call and for each half of each block, so a part that is set later counts
+too.
 """
 
 import copy
@@ -31,7 +32,7 @@ def in_fewer_passes(model: nn.Module, matmul: str) -> nn.Module:
 
 
 class _InFewerPasses(nn.Module):
-    """A block, by a shorter road where there is one."""
+    """A block, computed by `fused_layers` where that is the same function."""
 
     block: Any  # a Block, or what stands in its place
 
@@ -82,7 +83,7 @@ def _norm_is_ours(norm: nn.Module) -> bool:
 
 
 def _plain(module: nn.Module, kind: type) -> bool:
-    """Of this very class, and nobody listens to it or has set another forward."""
+    """Exactly of this class, without hooks, a bias, or a forward of its own."""
     return (
         type(module) is kind
         and "forward" not in vars(module)

@@ -1,4 +1,4 @@
-"""The training loop, as a generator: whoever iterates it trains, and may stop between two steps.
+"""The training loop, as a generator: iterating it trains, and may stop between two steps.
 
     gradients of a step = those of (summed loss of all micro-batches) / (tokens counted in them)
 
@@ -44,7 +44,7 @@ class StepRecord:
 
 @dataclass
 class TrainState:
-    """What a run knows beside the weights and its place in the data."""
+    """What a run needs to continue besides the weights and its place in the data."""
 
     optimizer: Any = None  # a torch.optim.Optimizer; `runs` makes it once the model is spread
     step: int = 0
@@ -76,7 +76,7 @@ def train(
 
     batches: tokens (B, T + 1), or (tokens, mask) with a mask (B, T + 1) over the tokens that are
     to be predicted. With several processes each batch is the whole one, and every process takes
-    its rows. state: where to go on; None starts afresh. NonFiniteLoss stops before the weights
+    its rows. state: where to resume; None starts afresh. NonFiniteLoss stops before the weights
     change; ValueError if the batches run out.
     """
     state = state or TrainState(make_optimizer(model, config))

@@ -1,5 +1,7 @@
 """The memory plan against the paper's sizes and against real tensors."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from llamalab.accounting import kv_cache_bytes, memory, memory_plan
 from llamalab.config import LlamaConfig
 from llamalab.layers import KVCache
 from llamalab.model import Llama
+from llamalab.runtime.cgroups import MemoryLimit
 
 GIB = 2**30
 TINY = LlamaConfig.from_name("tiny")
@@ -104,6 +107,17 @@ def test_bad_questions():
         memory_plan(TINY, dtype="q4_0", training=True)
     with pytest.raises(ValueError, match="-1"):
         kv_cache_bytes(TINY, -1)
+
+
+@pytest.mark.parametrize("groups, free", [
+    ([], 1000), ([(900, 300), (2000, 500)], 300), ([(9000, 8000)], 1000), ([(900, 0)], 0),
+])  # fmt: skip
+def test_a_container_leaves_what_its_tightest_group_leaves(monkeypatch, groups, free):
+    """All that is in the group counts, not this process alone."""
+    machine = SimpleNamespace(available=1000)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: machine)
+    monkeypatch.setattr(memory, "memory_limits", lambda: [MemoryLimit(*one) for one in groups])
+    assert memory.available_memory() == free
 
 
 def test_what_is_free_is_known():

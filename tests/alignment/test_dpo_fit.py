@@ -77,3 +77,16 @@ def test_it_learns_the_preference_and_leaves_the_reference():
     chosen, rejected = log_probs(policy, fresh)
     gains = chosen - rejected - torch.tensor([k.chosen - k.rejected for k in fresh])
     assert (gains > 0).all()
+
+
+def test_all_that_is_made_stands_where_the_model_is():
+    """Whatever is made without a device lands on "meta" in here, as in test_reward_model."""
+    policy, reference, some = model(), model(1), pairs(4)
+    known = with_reference(reference, some)
+    expected, measured = dpo_loss_of(0.1)(policy, known)
+    with torch.device("meta"):
+        assert with_reference(reference, some) == known
+        loss, same = dpo_loss_of(0.1)(policy, known)
+        loss.backward()
+    assert torch.equal(loss, expected) and same == measured
+    assert policy.norm.weight.grad.device.type == "cpu"

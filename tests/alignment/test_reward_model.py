@@ -156,3 +156,19 @@ def test_each_answer_is_scored_as_if_alone_by_every_road(way, batch_size):
         alone = torch.stack([model(torch.tensor([row]))[0, -1, 0] for row in some])
     assert torch.allclose(found, alone, atol=1e-5) and found.std() > 0.01
     assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+
+
+def test_all_that_is_made_stands_where_the_model_is():
+    """Whatever is made without a device lands on "meta" in here, and a model on the CPU cannot use
+    it: as on a GPU, the other way round."""
+    model, ids = scorer(), rows(6)
+    pairs = [Pair(a, b, strength) for a, b, strength in zip(ids[:3], ids[3:], (0, 1, 3))]
+    loss_of = pair_loss("large")
+    expected = score_all(model, ids), *pair_scores(model, pairs), loss_of(model, pairs)[0]
+    with torch.device("meta"):
+        found = score_all(model, ids), *pair_scores(model, pairs), loss_of(model, pairs)[0]
+        found[-1].backward()
+    for a, b in zip(found, expected):
+        assert a.device.type == "cpu" and torch.equal(a, b)
+    assert model.output.weight.grad.device.type == "cpu"
+    assert all(x.device.type == "meta" for x in pad(ids, device="meta"))

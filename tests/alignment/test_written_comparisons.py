@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from llamalab.alignment.comparisons import (
+    FIRST,
     Answer,
     prompt_ids,
     read_comparisons,
@@ -14,8 +15,6 @@ from llamalab.tales.preferences import Worth, worth
 from llamalab.tales.prompts import prompts
 from llamalab.tales.story import tell
 from llamalab.tokenizer import BPETokenizer
-
-FIRST_PROMPT = 70
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +31,15 @@ def sides(tokenizer):
         ids = [*prompt_ids(tokenizer, prompt), *tokenizer.encode(text), *end]
         return Answer(ids, text, worth(prompt, text), bool(end))
 
-    asked = list(prompts(5, start=FIRST_PROMPT))
-    first = [answer(p, FIRST_PROMPT + i, [tokenizer.eos_id]) for i, p in enumerate(asked)]
+    asked = list(prompts(5, start=FIRST))
+    first = [answer(p, FIRST + i, [tokenizer.eos_id]) for i, p in enumerate(asked)]
     return asked, first, [answer(p, i, []) for i, p in enumerate(asked)]
 
 
 def test_what_is_written_is_read(tmp_path, tokenizer, sides):
     asked, first, second = sides
     write_comparisons(tmp_path / "c.npz", first, second)
-    read = read_comparisons(tmp_path / "c.npz", tokenizer, first_prompt=FIRST_PROMPT)
+    read = read_comparisons(tmp_path / "c.npz", tokenizer)
     assert read == sides
     assert [a.ended for a in read[1]] == [True] * 5 and not any(a.ended for a in read[2])
     assert read[1][0].worth.helpfulness > 0.9  # its own story
@@ -50,9 +49,7 @@ def test_what_is_written_is_read(tmp_path, tokenizer, sides):
 def test_a_part_is_that_part(tmp_path, tokenizer, sides, start, stop):
     asked, first, second = sides
     write_comparisons(tmp_path / "c.npz", first, second)
-    read = read_comparisons(
-        tmp_path / "c.npz", tokenizer, start=start, stop=stop, first_prompt=FIRST_PROMPT
-    )
+    read = read_comparisons(tmp_path / "c.npz", tokenizer, start=start, stop=stop)
     assert read == (asked[start:stop], first[start:stop], second[start:stop])
 
 

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from llamalab.course.doctor import examine, folders, machine, report, software
-from llamalab.runtime import paths, threads
+from llamalab.runtime import cgroups, paths, threads
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -215,6 +215,17 @@ def test_little_memory(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
     found = machine.memory()
     assert not found.ok and "shut down other kernels" in found.way_out
+
+
+def test_a_container_with_little_memory_left(monkeypatch):
+    psutil = pytest.importorskip("psutil")
+    much = SimpleNamespace(available=32 * machine.GIB, total=64 * machine.GIB)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: much)
+    for free, ok in ((machine.GIB // 2, False), (3 * machine.GIB, True)):
+        limit = cgroups.MemoryLimit(4 * machine.GIB, free)
+        monkeypatch.setattr(cgroups, "memory_limits", lambda limit=limit: [limit])
+        found = machine.memory()
+        assert found.ok == ok and "of which this container may use 4.0" in found.value
 
 
 # ---- answers and notebooks ------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_q8_is_within_half_a_step_and_stays(sizes, small, same, tmp_path):
 
 def test_numbers_too_small_for_a_scale():
     """Below 127 times the smallest float32 the scale is 0: nothing divides by it."""
-    whole, scales = llama2c.quantise(torch.tensor([1e-45, -1e-45, 0.0, 0.0]), 4)
+    whole, scales = llama2c.quantize(torch.tensor([1e-45, -1e-45, 0.0, 0.0]), 4)
     assert whole.tolist() == [[127, -127, 0, 0]] and scales.tolist() == [0.0]
 
 

@@ -10,6 +10,7 @@ Not covered: programs that are not Python (git, curl), and C++ code that opens i
 
 import importlib.machinery
 import importlib.util
+import ipaddress
 import os
 import socket
 import sys
@@ -39,7 +40,12 @@ def is_this_machine(host) -> bool:
     if isinstance(host, (bytes, bytearray)):
         host = bytes(host).decode("ascii", "replace")
     host = str(host).strip("[]").lower()
-    return host in ("", "localhost", "::1", "0.0.0.0", "::") or host.startswith(("127.", "::1%"))
+    if host in ("", "localhost", "0.0.0.0", "::"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: 127.example.org is one
+        return False
 
 
 def guard(event: str, args: tuple) -> None:

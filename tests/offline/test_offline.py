@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 FAR = ("192.0.2.1", 9)  # set aside for documentation: it is nobody's address
+guard = sys.modules["sitecustomize"]
 REACH = "import socket; socket.create_connection(('192.0.2.1', 9), timeout=3)"
 MESSAGE = "the tests run offline"
 
@@ -79,6 +80,16 @@ def test_loopback_works(family, host):
             client.sendall(b"hello")
             assert there.recv(5) == b"hello"
     assert socket.getaddrinfo("localhost", 80)
+
+
+@pytest.mark.parametrize("host, here", [
+    (None, True), ("", True), ("localhost", True), (b"LOCALHOST", True), ("127.0.0.1", True),
+    ("127.9.8.7", True), ("::1", True), ("[::1]", True), ("::1%lo", True), ("0.0.0.0", True),
+    ("127.evil.com", False), ("127.0.0.1.evil.com", False),
+    ("localhost.evil.com", False), ("192.0.2.1", False), ("example.com", False), ("1.1.1.1", False),
+])  # fmt: skip
+def test_which_hosts_are_this_machine(host, here):
+    assert guard.is_this_machine(host) == here
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")

@@ -54,29 +54,20 @@ def test_each_column_leaves_the_rest_at_its_least_squares(bits, block):
 
 
 @pytest.mark.parametrize("group_size", [None, 4, 12, 1])
-@pytest.mark.parametrize("act_order", [False, True])
-def test_blocks_are_only_a_way_to_compute(group_size, act_order):
+def test_blocks_are_only_a_way_to_compute(group_size):
     weight, inputs = normal(5, 24), correlated(90, 24)
-    whole = gptq(weight, inputs, 3, group_size, act_order=act_order, block=24)
+    whole = gptq(weight, inputs, 3, group_size, block=24)
     for block in (1, 5, 7, 128):
-        other = gptq(weight, inputs, 3, group_size, act_order=act_order, block=block)
+        other = gptq(weight, inputs, 3, group_size, block=block)
         assert torch.equal(dequantize(whole), dequantize(other))
 
 
-@pytest.mark.parametrize("act_order", [False, True])
-def test_inputs_that_do_not_lean_on_each_other_teach_nothing(act_order):
-    """A diagonal Hessian has nothing to pass on: rounding to nearest, whatever the order."""
+def test_inputs_that_do_not_lean_on_each_other_teach_nothing():
+    """A diagonal Hessian has nothing to pass on: rounding to nearest."""
     inputs = torch.eye(16) * torch.linspace(1, 3, 16)
     weight = normal(6, 16)
-    found = gptq(weight, inputs, 3, 4, act_order=act_order)
+    found = gptq(weight, inputs, 3, 4)
     assert torch.equal(dequantize(found), dequantize(round_to_nearest(weight, 3, 4)))
-
-
-def test_act_order_helps_where_few_inputs_matter():
-    weight, inputs = normal(20, 32), correlated(200, 32)
-    inputs = inputs * torch.linspace(0.01, 5, 32)  # the last ones are large
-    plain, ordered = (gptq(weight, inputs, 3, act_order=order) for order in (False, True))
-    assert output_error(ordered, weight, inputs) < 0.8 * output_error(plain, weight, inputs)
 
 
 def test_a_dead_input_gets_no_weight():

@@ -83,7 +83,6 @@ def test_the_fastest_is_the_one_that_took_least(model, monkeypatch, clock):
     found = fastest(model, TOKENS)
     assert found.setting.dtype == "bfloat16" and found.gain(found.setting) == 2.0
     assert str(found).splitlines()[0].split() == "bfloat16 500.0 ms 2.00 times float32".split()
-    assert fastest(model, TOKENS, exact=True).setting.dtype == "float32"
 
 
 def test_a_hopeless_setting_is_tried_on_a_row_only(model, monkeypatch, clock):
@@ -128,7 +127,7 @@ def test_a_setting_with_a_wrong_gradient_is_left_out(model, monkeypatch):
 
     monkeypatch.setitem(cpu_kernels.MATMULS, "blocks", {torch.nn.functional.linear: wrong})
     monkeypatch.setattr(autotune, "HOPELESS", 1e9)
-    assert {way.matmul for way in fastest(model, TOKENS, exact=True).seconds} >= {"torch", "fused"}
+    assert {way.matmul for way in fastest(model, TOKENS).seconds} >= {"torch", "fused"}
     assert all(way.matmul != "blocks" for way in fastest(model, TOKENS).seconds)
 
 

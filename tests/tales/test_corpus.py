@@ -1,5 +1,6 @@
 """data/tales/ is made by one command, and is the same bytes on every machine."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -16,8 +17,12 @@ DIGESTS = {
 }
 
 
+def digests(of: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((of / name).read_bytes()).hexdigest() for name in corpus.FILES}
+
+
 def test_the_files_of_the_repository():
-    assert corpus.digests() == DIGESTS
+    assert digests(folder()) == DIGESTS
     assert sum(path.stat().st_size for path in folder().iterdir()) < 3e6
 
 
@@ -33,7 +38,7 @@ def test_one_command_makes_them_again(tmp_path):
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
-    assert corpus.digests(tmp_path) == DIGESTS
+    assert digests(tmp_path) == DIGESTS
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(corpus.FILES)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from llamalab.tokenizer import BPETokenizer
 from llamalab.training import Batches, documents, read_tokens, validation_batches, write_tokens
-from llamalab.training.batches import hash_of
+from llamalab.training.batches import epoch_seed
 
 TEXT = "the hen went to the river, and the river went to the sea.\n" * 3
 
@@ -279,7 +279,7 @@ def test_seeds_give_other_orders_and_the_same_seed_the_same():
 
 
 def test_neighbouring_seeds_share_no_order():
-    hashes = Counter(hash_of(seed, epoch) for seed in range(-50, 200) for epoch in range(200))
+    hashes = Counter(epoch_seed(seed, epoch) for seed in range(-50, 200) for epoch in range(200))
     assert max(hashes.values()) == 1
     assert all(0 <= h < 2**63 for h in hashes)
 

@@ -53,6 +53,7 @@ def confirm(texts: dict[str, str], told: dict[str, str], limits: Limits) -> set[
 
 
 def main(megabytes: int) -> None:
+    """Judge what stdin holds, and write a line for each answer that passes."""
     given = json.loads(sys.stdin.buffer.read())
     out = os.dup(1)
     with open(os.devnull, "wb") as nowhere:  # what an answer prints is not the verdict

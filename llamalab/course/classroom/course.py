@@ -36,7 +36,8 @@ def find(names: Sequence[str] = ()) -> list["Lesson"]:
 
 
 def read(path: Path) -> Any:
-    """A notebook in the newest format. nbformat's own errors, or ValueError, for what is none."""
+    """A notebook in the newest format. nbformat's own errors, or ValueError, for a file that
+    is not one."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)

@@ -15,7 +15,8 @@ FORM = "a due date reads 02=2027-01-15 or 02=2027-01-15T18:00+01:00"
 
 
 def read(texts: Sequence[str], lessons: list[Lesson]) -> dict[str, datetime]:
-    """The dates by a lesson's name, in UTC. ValueError for what is no date, or no such lesson."""
+    """The dates by a lesson's name, in UTC. ValueError for anything but a date, and for a lesson
+    that is not handed out."""
     found: dict[str, datetime] = {}
     for text in texts:
         name, equals, date = (part.strip() for part in text.partition("="))
@@ -41,6 +42,7 @@ def table(lessons: list[Lesson], dues: dict[str, datetime]) -> str:
 
 
 def in_words(due: datetime | None) -> str:
+    """A date as nbgrader reads it; "" for none."""
     return f"{due:%Y-%m-%d %H:%M:%S} UTC" if due else ""
 
 

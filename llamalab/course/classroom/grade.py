@@ -14,7 +14,7 @@ from pathlib import Path
 
 from llamalab.course.classroom.again import confirm
 from llamalab.course.classroom.course import Lesson, read
-from llamalab.course.classroom.kernel import START, Kernel, Limits, Said, environment
+from llamalab.course.classroom.kernel import INSIDE, START, Kernel, Limits, Said, environment
 from llamalab.course.classroom.marks import Mark
 from llamalab.course.classroom.plan import Plan, Step, plan
 from llamalab.course.classroom.submissions import LARGEST
@@ -23,7 +23,6 @@ from llamalab.course.engine.words import HEADS
 
 NOT_GRADED = "not graded"
 KINDS = {*HEADS, "passed", "not attempted", "not defined"}
-MODULE = "__import__('llamalab.course.classroom.inside', fromlist=['x'])"
 CHECK = 30.0  # seconds that the course's own check may take beside the answer
 BEGINNINGS = 6  # how often the kernel of one notebook may begin anew
 
@@ -111,7 +110,7 @@ def _ready(own: Path, told: dict[str, str], limits: Limits) -> Iterator[Kernel]:
     """A kernel that begins in a new folder, where no earlier one has left a module for it."""
     place = Path(tempfile.mkdtemp(dir=own))
     with Kernel(place, told | {"IPYTHONDIR": str(place / ".ipython")}, limits) as kernel:
-        ready = kernel.ask(f"{MODULE}.prepare({limits.megabytes})", START)
+        ready = kernel.ask(f"{INSIDE}.prepare({limits.megabytes})", START)
         if ready.how != "ok":
             raise OSError(f"no kernel can be made ready for grading ({ready.how}) {ready.words}")
         kernel.settle()
@@ -125,7 +124,7 @@ def _take(kernel: Kernel, step: Step, heard: Heard) -> None:
         if step.answer and said.how != "ok":
             heard.trouble[step.answer] = _in_words(said, kernel.limits)
         return
-    said = kernel.ask(f"{MODULE}.look({step.check!r})", CHECK)
+    said = kernel.ask(f"{INSIDE}.look({step.check!r})", CHECK)
     found = _card(said.value)
     if found is None:
         found = {"kind": ENDS.get(said.how, "stopped"), "says": _in_words(said, kernel.limits)}

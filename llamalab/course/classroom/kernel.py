@@ -22,6 +22,8 @@ from llamalab.course.classroom.watch import Watch
 from llamalab.runtime.paths import ANSWERS_VARIABLE, DATA_VARIABLE
 
 WALL = Path(__file__).parent / "wall"
+# The module inside.py as an expression, which needs no name in the notebook.
+INSIDE = "__import__('llamalab.course.classroom.inside', fromlist=['x'])"
 KEPT = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX",
     "LD_LIBRARY_PATH", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE",

@@ -2,8 +2,8 @@
 cell stood, the course's own check.
 
 Cells are known by nbgrader's grade_id, or by their id. A student's check cell is never run,
-whatever stands in it; an answer cell that is gone is gone. Behind the last check nothing is run.
-"""
+whatever stands in it; an answer cell that was removed is not replaced. After the last check nothing
+is run."""
 
 import ast
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ def plan(lesson: Lesson, notebook: Any, *, quick: bool = False) -> Plan:
     answers = _places(cells, names, answer_of, lesson.answer_ids)
     checks = _places(cells, names, check_of, lesson.check_ids)
     made = Plan(missing={name for name in names if name not in answers})
-    due: dict[int, str] = {}  # a check behind the cell of this number
+    due: dict[int, str] = {}  # a check after the cell of this number
     for name, place in answers.items():
         there = checks.get(name, -1)
         due[there if there > place else place] = name

@@ -23,6 +23,7 @@ class Submissions:
     left_out: list[str] = field(default_factory=list)
 
     def take(self, student: str, lesson: str, path: Path, folder: Path) -> None:
+        """Note a student's notebook, or why it is left out: a link, or a second one."""
         name = path.relative_to(folder).as_posix()
         here = self.files.setdefault(student, {})
         if path.is_symlink():
@@ -57,7 +58,7 @@ def collect(folder: Path, lessons: list[Lesson]) -> Submissions:
                 found.take(path.stem.removesuffix(f"_{lesson}"), lesson, path, folder)
             else:
                 found.left_out.append(f"{path.name}: no student's name before a notebook's")
-    for place in sorted(folder.iterdir()):  # who has a folder, and nothing in it, is there too
+    for place in sorted(folder.iterdir()):  # a student with an empty folder is listed too
         if place.is_dir() and not place.is_symlink() and not place.name.startswith("."):
             found.files.setdefault(place.name, {})
     if not any(found.files.values()):

@@ -16,12 +16,11 @@ from nbgrader.preprocessors import Execute
 from traitlets import Integer
 
 from llamalab.course.classroom.grade import BEGINNINGS
-from llamalab.course.classroom.kernel import ended, environment
+from llamalab.course.classroom.kernel import INSIDE, ended, environment
 
 CONFIG = "nbgrader_config.py"
 OUTPUTS = {"stream", "display_data", "execute_result", "error"}
 MOST = 200_000  # characters that one cell may put out
-PREPARE = "__import__('llamalab.course.classroom.inside', fromlist=['x']).prepare({})"
 
 
 class WalledExecute(Execute):
@@ -82,7 +81,9 @@ class WalledExecute(Execute):
     async def _prepare(self, client: Any) -> None:
         """RuntimeError if the kernel has no wall, queue.Empty if it says nothing at all: no cell of
         the student's is run. Waiting, so that loading the course is not the first cell's time."""
-        asked = client.execute(PREPARE.format(self.megabytes), silent=True, store_history=False)
+        asked = client.execute(
+            f"{INSIDE}.prepare({self.megabytes})", silent=True, store_history=False
+        )
         for _ in range(10):
             reply = await client.get_shell_msg(timeout=300)
             if reply["parent_header"].get("msg_id") == asked:

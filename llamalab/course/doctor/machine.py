@@ -36,15 +36,15 @@ def memory() -> Finding:
         import psutil
     except ImportError:
         return Finding("memory", "unknown, since psutil is missing", False, install("psutil"))
-    from llamalab.accounting.memory import container_limit
+    from llamalab.runtime.cgroups import memory_limits
 
     memory = psutil.virtual_memory()
     value = f"{memory.available / GIB:.1f} GiB free of {memory.total / GIB:.1f}"
-    smallest = memory.available
-    limit = container_limit(Path("/sys/fs/cgroup"))
-    if limit is not None and limit < memory.total:
+    limits = memory_limits()
+    limit = min((group.limit for group in limits), default=memory.total)
+    if limit < memory.total:
         value += f", of which this container may use {limit / GIB:.1f}"
-        smallest = min(smallest, limit)
+    smallest = min([memory.available, *(group.free for group in limits)])
     if smallest < 10**9:
         way_out = (
             "A notebook needs up to 1 GB: shut down other kernels (Kernel menu), close programs."

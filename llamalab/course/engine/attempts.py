@@ -7,14 +7,17 @@ _tries: Counter[str] = Counter()
 
 
 def tried(name: str) -> None:
+    """One more answer to an exercise has been judged."""
     _tries[name] += 1
 
 
 def tries(name: str) -> int:
+    """How many answers to an exercise have been judged."""
     return _tries[name]
 
 
 def hint_shown(name: str, number: int) -> None:
+    """Remember the hint that is on the screen."""
     _hints[name] = number
 
 

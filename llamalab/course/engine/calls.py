@@ -68,6 +68,7 @@ def outcomes(task: Task, function: Callable, *, gradients: bool = False) -> list
 
 
 def each_outcome(task: Task, function: Callable, *, gradients: bool = False) -> Iterator[Outcome]:
+    """The same one by one: the next probe is run when its outcome is asked for."""
     watch = Stopwatch()
     for number, probe in enumerate(probes_of(task, gradients=gradients)):
         left = max(0.1, _patience(task, function) - watch.seconds)
@@ -84,7 +85,8 @@ def outcome_on(task: Task, function: Callable, number: int, *, gradients: bool =
 
 
 def _patience(task: Task, function: Callable) -> float:
-    """Seconds. The reference ends, and whoever first uses a part of torch waits for its import."""
+    """Seconds. The reference does end, and the first use of a part of torch waits for its
+    import."""
     return 3600.0 if function is task.reference else task.seconds
 
 

@@ -4,7 +4,7 @@ A watcher thread waits; when the time is up, or the process has grown too much, 
 exception inside the thread that runs the function (CPython's PyThreadState_SetAsyncExc). That
 works on every platform and slows nothing down. It lands between two bytecodes, so three cases
 need more. A bare `except:` swallows it; so it comes as a volley, each shot fired by the making
-of the one before, and lands behind the handler. A sleep or a lock is one call into C: it gets
+of the one before, and lands after the handler. A sleep or a lock is one call into C: it gets
 the signal that the stop button sends. And where that does not help either, a sentence says which
 button to press. The watcher aims only while the function is on the thread's stack.
 """

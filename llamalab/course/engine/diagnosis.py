@@ -11,11 +11,14 @@ Pair = tuple[Any, Any]  # theirs, expected
 
 @dataclass(frozen=True)
 class Diagnosis:
+    """What holds of a wrong value: its name, and a sentence for the learner."""
+
     name: str
     says: str
 
 
 def of_lists(pairs: Sequence[Pair]) -> Diagnosis | None:
+    """What holds of all pairs of lists; None if nothing does, or they hold tensors."""
     long = [w for _, w in pairs if len(w) >= 3]
     if not long or any(isinstance(v, torch.Tensor) for g, w in pairs for v in (*g, *w)):
         return None

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from llamalab.course.engine import errors
+
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -89,8 +91,7 @@ def _wrong_type(got: Any, want: Any, where: str) -> Difference:
 
 
 def _a(value: Any) -> str:
-    name = type(value).__name__
-    return f"an {name}" if name[0] in "aeio" else f"a {name}"
+    return errors.a(type(value).__name__)
 
 
 def _plain(got: Any, want: Any, where: str) -> Difference | None:
@@ -240,7 +241,7 @@ def _apart(a: Any, b: Any) -> tuple[str, str]:
 
 
 def short(x: Any, digits: int = 5) -> str:
-    """A number with so many digits; -0.0 is 0."""
+    """A number with `digits` significant digits; -0.0 is 0."""
     text = f"{x:.{digits}g}"
     return "0" if text == "-0" else text
 

@@ -7,10 +7,12 @@ from llamalab.course.engine import source
 
 
 def a(noun: str) -> str:
+    """The noun with "a" or "an" in front."""
     return f"an {noun}" if noun[0] in "AEIOaeio" else f"a {noun}"
 
 
 def one_line(error: BaseException) -> str:
+    """The error's kind and its words, in one line of at most some 200 characters."""
     try:
         text = " ".join(str(error).split())
     except Exception:

@@ -1,6 +1,6 @@
-"""The way back: the gradient of every floating-point argument, beside the reference's.
+"""The way back: the gradient of every floating-point argument, compared with the reference's.
 
-Every output is pulled by a fixed random amount, every argument is asked what reaches it. Right
+Every output gets a fixed random gradient, and what arrives at each argument is compared. Right
 values say nothing about that: `w1.data` in the place of `w1` gives the same numbers, and w1 never
 learns. A right answer may sum in another order, so what counts as equal is measured against the
 largest number of the gradient, and 16-bit gradients are allowed a few roundings.
@@ -37,6 +37,7 @@ class Gradients:
 
 
 def in_16_bits(probe: tuple) -> bool:
+    """Whether any of its tensors is in float16 or bfloat16."""
     return any(isinstance(v, torch.Tensor) and v.dtype in HALF for v in probe)
 
 
@@ -118,7 +119,7 @@ def gradient_difference(got: Gradients | None, want: Gradients | None) -> Differ
         return None
     for place, right in want.of.items():
         wrong, a, b = _compare(got, want, place)
-        wrong &= b.isfinite()  # where the reference's own is lost, nobody is asked for it
+        wrong &= b.isfinite()  # where the reference's own is nan or infinite, anything passes
         if wrong.any():
             missing, held = got.of.get(place) is None, right is None
             return _describe(place, wrong, a, b, missing=missing, held=held)
@@ -144,7 +145,7 @@ def _compare(
 
 
 def _largest(gradients: Gradients) -> float:
-    """The largest number in any of them: what is nothing beside it is nothing."""
+    """The largest number in any of them: rounding errors are measured against it."""
     sizes = [t.abs().nan_to_num(0, 0, 0).max().item() for t in gradients.of.values()
              if t is not None and t.numel()]  # fmt: skip
     return max(sizes, default=0.0)

@@ -64,7 +64,7 @@ def _says_nothing(statement: ast.stmt) -> bool:
 
 
 def used_from(function: Callable, package: str) -> Iterator[Callable]:
-    """The functions of a package that the function names, alone or behind a module's name."""
+    """The functions of a package that the function uses, by name or as a module's attribute."""
     code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
     names = _names(code) if code else set()
     for value in [scope[name] for name in names if name in scope]:
@@ -75,6 +75,7 @@ def used_from(function: Callable, package: str) -> Iterator[Callable]:
 
 
 def is_cell(filename: str) -> bool:
+    """Whether code of this file name was typed into a notebook or a terminal."""
     return any(mark in filename for mark in ("ipykernel", "<ipython-input", "<cell", "<stdin"))
 
 

@@ -64,14 +64,14 @@ def build(text: str, name: str, filename: str) -> Callable:
 
 def _collect(function: Callable, imports: set[str], pieces: dict[str, str]) -> None:
     text = source.source_of(function)
-    inner = inspect.unwrap(function)  # behind functools.wraps: no_grad, cache
+    inner = inspect.unwrap(function)  # inside functools.wraps: no_grad, cache
     scope = inner.__globals__
     name = function.__name__
     pieces[name] = ""  # holds its place against recursion
     for used in sorted(_global_names(inner.__code__) | _names_at_definition(text)):
         if used != name and used in scope:  # an undefined name fails by itself
             _collect_value(used, scope, name, imports, pieces)
-    for used, value in _enclosed(inner).items():  # helpers beside it come along, values do not
+    for used, value in _enclosed(inner).items():  # helper functions come along, values do not
         if used in scope or not (callable(value) or isinstance(value, ModuleType)):
             raise StrayVariable(used, name, inside=True)
         if used != name:
@@ -113,7 +113,7 @@ def _collect_value(
         for used in sorted(_global_names(compile(text, "<class>", "exec")) - {name}):
             if used in scope:
                 _collect_value(used, scope, name, imports, pieces)
-        pieces[name] = pieces.pop(name)  # behind what it needs
+        pieces[name] = pieces.pop(name)  # after what it needs
     elif inspect.isfunction(inspect.unwrap(value)) and value.__name__ != "<lambda>":
         own = value.__name__
         if own != name and own in pieces:

@@ -66,7 +66,7 @@ class Task:
     ones every time.
 
     gradients: a loss will be pulled back through it, so the gradient of every floating-point
-    argument is judged beside the values. no_autograd: the answer is to work its gradient out
+    argument is judged in addition to the values. no_autograd: the answer is to compute its gradient
     itself. largest_tensor(*probe): the most numbers that one tensor made on the way may hold.
     refuses: the errors that a right answer raises on some of the probes.
     """

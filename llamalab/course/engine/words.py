@@ -70,6 +70,7 @@ def fail(
 
 
 def given(task: Task, probe: tuple) -> str:
+    """What the answer was called with, as a sentence."""
     pairs = zip(task.arguments, probe, strict=False)
     return "It was given " + ", ".join(f"{n}: {_shown(v)}" for n, v in pairs) + "."
 

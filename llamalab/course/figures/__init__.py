@@ -5,6 +5,7 @@
     draw.py      labels at the lines (no legends), the claim in the picture, boxes and arrows
     explorer.py  controls, a picture, a sentence        html.py  the one place that writes HTML
     chat.py      a conversation, with one model or several side by side
+    monitor.py   a picture that grows while a loop runs
     table.py, tokens.py, model_map.py, live.py
 
     with figure("With a cache the line is straight.", alt="Two lines …") as fig:

@@ -14,8 +14,7 @@ Point = tuple[float, float]
 
 
 def label_lines(
-    axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.062, size: float = 9,
-    away: float = 5,
+    axes, ends: Sequence[tuple[float, float, str, str]], *, gap: float = 0.062, away: float = 5,
 ) -> None:  # fmt: skip
     """A label right of each end (x, y, text, colour), in the line's colour, dark enough to read;
     those that would lie on each other are moved apart by `gap`, a share of the axes' height; `away`
@@ -31,7 +30,7 @@ def label_lines(
     for (x, _, text, colour), height in zip(placed, heights):
         axes.annotate(
             _plain(text), (x, height), xycoords="axes fraction", xytext=(away, 0),
-            textcoords="offset points", color=_legible(colour), fontsize=size, va="center",
+            textcoords="offset points", color=_legible(colour), fontsize=9, va="center",
             ha="left", annotation_clip=False,
         )  # fmt: skip
 
@@ -91,14 +90,13 @@ def box(
 
 
 def arrow(
-    axes, start: Point, end: Point, colour: str = INK, *, width: float = 1.4, bend: float = 0.0,
-    both: bool = False, shrink: float = 0.0,
+    axes, start: Point, end: Point, colour: str = INK, *, width: float = 1.4, shrink: float = 0.0,
 ) -> None:  # fmt: skip
-    """An arrow, perhaps bent (`bend` in radians of curvature) or with two heads."""
+    """An arrow from `start` to `end` (data), each end `shrink` points short of its point."""
     axes.annotate(
         "", end, xytext=start,
-        arrowprops={"arrowstyle": "<|-|>" if both else "-|>", "color": colour, "linewidth": width,
-                    "connectionstyle": f"arc3,rad={bend}", "shrinkA": shrink, "shrinkB": shrink},
+        arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": width,
+                    "shrinkA": shrink, "shrinkB": shrink},
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def join(*parts: object) -> Html:
 
 
 def banner(colour: str, *children: object) -> Html:
-    """What is said to the learner: words beside a bar in the colour of the verdict."""
+    """What is said to the learner: words next to a bar in the colour of the verdict."""
     style = f"border-left:5px solid {colour};padding:.3em .8em;max-width:46em"
     return tag("div", *children, role="status", style=style)
 

@@ -1,7 +1,7 @@
 """The drawing of the whole model, made from a config, with one part lit.
 
 Data flows upwards, as the paper's field draws it: text, ids, vectors, n_layers blocks of
-attention and feed-forward, each behind its norm and beside its residual line, then the head.
+attention and feed-forward, each after its norm and with its residual line, then the head.
 """
 
 import base64

@@ -1,11 +1,11 @@
 """One colour for one thing, in the whole course.
 
 Okabe and Ito's eight, which colour-blind readers tell apart, and three greys; four of the eight a
-shade darker than theirs, so that things that stand in one picture differ by 5 and more of 100 in
-lightness and a grey print still reads. What must be told apart without any colour has a label at
-its line besides. Pictures stand on PAPER, a card of their own, so that
-they read the same on JupyterLab's light and dark themes: no colour has a contrast of 4.5 both on
-white and on its dark #111 (1.05 / 0.056 is 18.9, and 4.5² is more).
+shade darker than theirs, so that the lightness of things in one picture differs by at least 5 of
+100, and a grey print still reads. What must be told apart without any colour also has a label at
+its line. Pictures stand on PAPER, a card of their own, so that they read the same on JupyterLab's
+light and dark themes: no colour has a contrast of 4.5 both on white and on its dark #111 (1.05 /
+0.056 is 18.9, and 4.5² is more).
 
 A line may be orange, but words in orange on paper cannot be read: they take the hue, darker, by
 `for_words`.
@@ -21,7 +21,7 @@ QUERY, KEY, VALUE, CACHE = BLUE, VERMILLION, GREEN, ORANGE
 # The block
 RESIDUAL, NORM, ATTENTION, GATE, UP = INK, ORANGE, BLUE, PINK, SKY
 # Training
-LOSS, VALIDATION, GRADIENT = BLUE, VERMILLION, PINK
+LOSS, VALIDATION = BLUE, VERMILLION
 # Alignment
 POLICY, REFERENCE, REWARD, JUDGE = BLUE, INK, ORANGE, GREEN
 # Yes and no

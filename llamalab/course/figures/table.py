@@ -8,6 +8,8 @@ from llamalab.course.figures.html import Html, tag
 
 @dataclass(frozen=True)
 class Table:
+    """Cells as text; right: for each column, whether it is set to the right."""
+
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: tuple[bool, ...]

@@ -16,7 +16,7 @@ class CharsMap:
     """Longest-match rewriting of UTF-8 bytes."""
 
     def __init__(self, blob: bytes) -> None:
-        """ValueError for bytes that are no such map."""
+        """blob: the precompiled_charsmap. ValueError for bytes that cannot be one."""
         size = struct.unpack_from("<I", blob)[0] if len(blob) > 4 else 0
         if not 4 <= size <= len(blob) - 5:
             raise ValueError(f"precompiled_charsmap: a trie of {size} in {len(blob)} bytes")

@@ -2,7 +2,7 @@
 
 Llama 2 (the identity normaliser) does only this:  "Hi you"  ->  "▁Hi▁you".  The ▁ in front makes
 the first word look like the others.  Other models also rewrite characters (NFKC), squeeze runs of
-spaces, or put the ▁ behind a word.  User-defined symbols are never rewritten.
+spaces, or put the ▁ after a word.  User-defined symbols are never rewritten.
 Source: SentencePiece's normalizer, whose steps are followed one by one.
 """
 
@@ -56,7 +56,7 @@ class Normalizer:
 
     def __call__(self, text: str, *, first: bool = True, last: bool = True) -> str:
         """`first` and `last` say whether `text` begins and ends the whole text: only there are a ▁
-        added and spaces stripped.  A text that is cut must be cut behind a newline."""
+        added and spaces stripped.  A text that is cut must be cut after a newline."""
         if not text:
             return ""
         prefix = self.space if self._dummy and first and not self._as_suffix else ""

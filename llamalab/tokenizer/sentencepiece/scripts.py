@@ -56,7 +56,7 @@ def script(character: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def is_allowed(piece: str) -> bool:
-    """Whether training may make this piece: no digit beside anything, ▁ only in front or alone, and
+    """Whether training may make this piece: a digit only alone, ▁ only in front or alone, and
     one script throughout."""
     if not piece.strip(SPACE):
         return True

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from llamalab.course.figures import monitor as growing
 from llamalab.course.figures import palette
 from llamalab.course.lessons.nb11 import figures as draw
 from llamalab.course.lessons.nb11 import measured
@@ -208,4 +209,4 @@ def test_the_curve_of_best_of_n_says_where_it_turns_or_that_it_does_not():
 def test_a_long_sample_is_cut_at_a_word():
     assert draw.short("one two") == "one two"
     cut = draw.short("word " * 200)
-    assert cut.endswith("word …") and len(cut) <= draw.SHOWN + 2
+    assert cut.endswith("word …") and len(cut) <= growing.SHOWN + 2

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from llamalab.course.figures.monitor import sample_list
 from llamalab.course.lessons.nb07.adamw_step import adamw_step
 from llamalab.course.lessons.nb07.figures import (
     HEIGHT,
@@ -15,7 +16,6 @@ from llamalab.course.lessons.nb07.figures import (
     rate_explorer,
     rate_figure,
     rate_words,
-    sample_list,
     scaling,
     schedules,
     second_fall,
@@ -82,7 +82,7 @@ def test_the_monitor_draws_with_a_kernel_and_is_still_without():
 
 
 def test_long_samples_are_cut_at_a_word():
-    text = sample_list([(3, "word " * 200)])
+    text = sample_list([(3, "word " * 200)], "step", 400)
     assert text.endswith("word …</p></div>") and len(text) < 600
 
 

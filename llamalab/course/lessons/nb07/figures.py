@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from llamalab.course.figures import Slider, claim, explorer, figure, label_lines, palette
+from llamalab.course.figures import Slider, claim, explorer, figure, label_lines, monitor, palette
 from llamalab.course.figures.figure import Figure
-from llamalab.course.figures.html import Html, tag
+from llamalab.course.figures.html import Html
 from llamalab.course.figures.live import Live
-from llamalab.course.figures.reach import reach
 from llamalab.training import StepRecord, TrainConfig, learning_rate
 
 STYLES = ("-", "--", ":", "-.", (0, (6, 1.5)))
-WIDTH, HEIGHT = 560, 220  # of the growing curve, in its own units
-SHOWN = 400  # characters of a sample
+HEIGHT = 220  # of the growing curve, in its own units
 SIZES = ("#9CCBEA", "#56B4E9", "#2E8FC9", "#0072B2", "#003E63")  # small to large: light to dark
 NATS = "loss (nats a token)"
 
@@ -135,81 +133,35 @@ def schedules(configs: Mapping[str, TrainConfig]) -> Figure:
 # -- a curve that grows ---------------------------------------------------------------------
 
 
-class Monitor(Live):
-    """A loss curve and samples that change while a loop runs. `add(record)` at every step,
-    `sample(step, text)` now and then. Without a front end nothing is drawn, and nothing is left
-    behind in the stored output."""
+class Monitor(monitor.Monitor):
+    """A loss curve and samples that change while a loop runs: `add(record)` at every step,
+    `sample(step, text)` now and then."""
 
     def __init__(self, vocab_size: int, steps: int):
-        self.top, self.steps = math.log(vocab_size), steps
+        self.top = math.log(vocab_size)
         self.losses: list[tuple[int, float]] = []
-        self.samples: list[tuple[int, str]] = []
         says = "The curve grows here while the next cell runs, and the model's samples with it."
-        super().__init__(tag("div", says), says, self._build)
-
-    def _build(self):
-        import ipywidgets
-
-        self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
-        self._draw()
-        box = ipywidgets.VBox([self.picture, self.words, reach()])
-        box.picture, box.words = self.picture, self.words
-        return box
+        super().__init__(says, steps, shown=400)
 
     def add(self, record: StepRecord) -> None:
         """One more step. Drawn about a hundred times in all."""
         self.losses.append((record.step, record.loss))
         if record.step % max(1, self.steps // 100) == 0 or record.step == self.steps:
-            self._draw()
+            self.draw()
 
-    def sample(self, step: int, text: str) -> None:
-        """What the model writes after so many steps."""
-        self.samples.append((step, text))
-        self._draw()
-
-    def _draw(self) -> None:
-        if hasattr(self, "picture"):
-            self.picture.value = growing_curve(self.losses, self.steps, self.top)
-            self.words.value = sample_list(self.samples)
+    def curve(self) -> Html:
+        return growing_curve(self.losses, self.steps, self.top)
 
 
 def growing_curve(losses: Sequence[tuple[int, float]], steps: int, top: float) -> Html:
     """The losses so far as a small SVG; a dashed line at ln(vocab_size)."""
-    high = 1.1 * top
 
-    def place(step: float, loss: float) -> str:
-        y = HEIGHT * (1 - min(loss, high) / high)
-        return f"{40 + (WIDTH - 50) * step / steps:.1f},{y:.1f}"
+    def down(loss: float) -> float:
+        return HEIGHT * (1 - min(loss, 1.1 * top) / (1.1 * top))
 
-    every = max(1, len(losses) // 300)
-    line = " ".join(place(step, loss) for step, loss in losses[::every])
-    y = float(place(0, top).split(",")[1])
-    now = f"step {losses[-1][0]:,} of {steps:,}, loss {losses[-1][1]:.2f}" if losses else "step 0"
-    ink, from_left = {"font_size": 12, "fill": palette.INK}, {"x1": 40, "x2": WIDTH - 10}
-    return tag(
-        "svg",
-        tag("line", **from_left, y1=f"{y:.1f}", y2=f"{y:.1f}", stroke=palette.INK,
-            stroke_dasharray="6 4"),
-        tag("text", f"ln(vocab) = {top:.2f}: knows nothing", x=44, y=f"{y - 5:.1f}", **ink),
-        tag("line", **from_left, y1=HEIGHT, y2=HEIGHT, stroke=palette.FAINT),
-        tag("text", now, x=44, y=HEIGHT + 15, **ink),
-        tag("polyline", points=line, fill="none", stroke=palette.LOSS, stroke_width=2),
-        viewBox=f"0 0 {WIDTH} {HEIGHT + 22}", role="img", aria_label=f"Loss against step: {now}",
-        style=f"max-width:46em;background:{palette.PAPER};border-radius:6px",
-    )  # fmt: skip
-
-
-def sample_list(samples: Sequence[tuple[int, str]]) -> Html:
-    """Samples with their steps, as HTML."""
-    rows = [
-        tag("p", tag("b", f"step {step:,}"), f" {_short(text)}", style="margin:.3em 0")
-        for step, text in samples
-    ]
-    return tag("div", *rows, style="max-width:46em")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + " …"
+    words = f"ln(vocab) = {top:.2f}: knows nothing"
+    marks = monitor.level_and_floor(down(top), words, x=44, above=5, height=HEIGHT)
+    return monitor.growing_curve(losses, steps, down, marks, height=HEIGHT)
 
 
 def loss_curve(records: Sequence[StepRecord], vocab_size: int, caption: str) -> Figure:

@@ -12,16 +12,15 @@ from llamalab.course.figures import (
     explorer,
     figure,
     label_lines,
+    monitor,
     palette,
 )
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
-from llamalab.course.figures.reach import reach
 from llamalab.training import StepRecord
 
 STORY, SHORT = palette.SKY, palette.VERMILLION
-WIDTH, HEIGHT, LOW, HIGH = 560, 200, 0.1, 20.0  # of the growing curve; losses on a log axis
-SHOWN = 330  # characters of a sample
+HEIGHT, LOW, HIGH = 200, 0.1, 20.0  # of the growing curve; losses on a log axis
 
 
 # -- rows -------------------------------------------------------------------------------------
@@ -247,77 +246,38 @@ def held(runs: Sequence[Mapping]) -> Figure:
 # -- a bar, a curve and samples that grow -----------------------------------------------------
 
 
-class Monitor(Live):
-    """What a tuning looks like from outside: a bar, the loss on a logarithmic axis, and samples.
-    `add(record)` at every step, `sample(step, text)` now and then. Without a front end nothing is
-    drawn, and nothing is left behind in the stored output."""
+class Monitor(monitor.Monitor):
+    """A bar, the loss on a logarithmic axis, and samples: `add(record)` at every step,
+    `sample(step, text)` now and then."""
 
     def __init__(self, steps: int):
-        self.steps, self.losses, self.samples = steps, [], []
+        self.losses: list[tuple[int, float]] = []
         says = "A bar, the loss and the model's answers grow here while the next cell runs."
-        super().__init__(tag("div", says), says, self._build)
-
-    def _build(self):
-        import ipywidgets
-
-        self.bar = ipywidgets.IntProgress(0, 0, self.steps, description="step 0")
-        self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
-        self._draw()
-        box = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
-        box.bar, box.picture, box.words = self.bar, self.picture, self.words
-        return box
+        super().__init__(says, steps, bar="step {}", shown=330)
 
     def add(self, record: StepRecord) -> None:
         """One more step."""
         self.losses.append((record.step, record.loss))
-        self._draw()
+        self.step = record.step
+        self.draw()
 
-    def sample(self, step: int, text: str) -> None:
-        """What the model answers after so many steps."""
-        self.samples.append((step, text))
-        self._draw()
-
-    def _draw(self) -> None:
-        if hasattr(self, "picture"):
-            step = self.losses[-1][0] if self.losses else 0
-            self.bar.value, self.bar.description = step, f"step {step}"
-            self.picture.value = growing_curve(self.losses, self.steps)
-            self.words.value = tag(
-                "div",
-                *(tag("p", tag("b", f"step {at}"), f" {_short(text)}", style="margin:.3em 0")
-                  for at, text in self.samples),
-                style="max-width:46em",
-            )  # fmt: skip
+    def curve(self) -> Html:
+        return growing_curve(self.losses, self.steps)
 
 
 def growing_curve(losses: Sequence[tuple[int, float]], steps: int) -> Html:
     """The losses so far as a small SVG, on a logarithmic axis."""
 
-    def height(loss: float) -> float:
+    def down(loss: float) -> float:
         share = math.log(min(max(loss, LOW), HIGH) / LOW) / math.log(HIGH / LOW)
         return HEIGHT * (1 - share)
 
-    line = " ".join(
-        f"{40 + (WIDTH - 50) * step / steps:.1f},{height(loss):.1f}" for step, loss in losses
-    )
-    now = f"step {losses[-1][0]} of {steps}, loss {losses[-1][1]:.2f}" if losses else "step 0"
     marks = []
     for loss in (10, 1, 0.1):
-        y = f"{height(loss):.1f}"
-        marks += [tag("line", x1=40, x2=WIDTH - 10, y1=y, y2=y, stroke=palette.GRID),
+        y = f"{down(loss):.1f}"
+        marks += [tag("line", **monitor.ACROSS, y1=y, y2=y, stroke=palette.GRID),
                   tag("text", f"{loss:g}", x=8, y=y, font_size=12, fill=palette.FAINT)]  # fmt: skip
-    return tag(
-        "svg",
-        *marks,
-        tag("text", now, x=44, y=HEIGHT + 15, font_size=12, fill=palette.INK),
-        tag("polyline", points=line, fill="none", stroke=palette.LOSS, stroke_width=2),
-        viewBox=f"0 -6 {WIDTH} {HEIGHT + 28}", role="img", aria_label=f"Loss against step: {now}",
-        style=f"max-width:46em;background:{palette.PAPER};border-radius:6px",
-    )  # fmt: skip
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else text[:SHOWN].rsplit(" ", 1)[0] + " …"
+    return monitor.growing_curve(losses, steps, down, marks, height=HEIGHT, above=6)
 
 
 def loss_curve(records: Sequence[StepRecord], caption: str) -> Figure:

@@ -17,20 +17,20 @@ from llamalab.course.figures import (
     explorer,
     figure,
     label_lines,
+    monitor,
     note,
     palette,
 )
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
-from llamalab.course.figures.reach import reach
 from llamalab.tales.preferences import LEVELS, NOISE
 
 SHORT = ("negligibly", "slightly", "better", "significantly")
 BANDS = ("#E8E4D9", "#C9DCEA", "#8DBBDB", "#3F87BA")  # faint to strong
 LINES = ("-", "--", ":", "-.")
 MODELS = {"helpfulness": palette.BLUE, "safety": palette.VERMILLION}  # wherever both are drawn
-WIDTH, HEIGHT = 560, 200  # of the growing curve, in its own units
+HEIGHT = 200  # of the growing curve, in its own units
 
 
 def sigma(x: float) -> float:
@@ -187,67 +187,44 @@ def heads(vocab_size: int, dim: int) -> Figure:
 # -- a training that grows ------------------------------------------------------------------
 
 
-class Monitor(Live):
-    """Loss and accuracy while a loop runs, and a bar. `add(record)` at every step, `held(step,
-    accuracy)` now and then. Without a front end nothing is drawn, and nothing is left behind in the
-    stored output."""
+class Monitor(monitor.Monitor):
+    """Loss and accuracy while a loop runs, and a bar: `add(record)` at every step,
+    `held(step, accuracy)` now and then."""
 
     def __init__(self, steps: int):
-        self.steps = steps
         self.losses: list[tuple[int, float]] = []
         self.accuracies: list[tuple[int, float]] = []
         says = "The curve grows here while the next cell runs."
-        super().__init__(tag("div", says), says, self._build)
-
-    def _build(self):
-        import ipywidgets
-
-        self.bar = ipywidgets.IntProgress(0, min=0, max=self.steps, description="steps")
-        self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
-        self._draw()
-        box = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
-        box.bar, box.picture, box.words = self.bar, self.picture, self.words
-        return box
+        super().__init__(says, steps, bar="steps")
 
     def add(self, record) -> None:
         """One more step."""
         self.losses.append((record.step, record.loss))
-        self._draw()
+        self.step = record.step
+        self.draw()
 
     def held(self, step: int, accuracy: float) -> None:
         """How many of the held-out pairs are in the right order after so many steps."""
         self.accuracies.append((step, accuracy))
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
-        if hasattr(self, "picture"):
-            self.bar.value = self.losses[-1][0] if self.losses else 0
-            self.picture.value = growing_curve(self.losses, self.steps)
-            told = ", ".join(f"{share:.0%} at step {step}" for step, share in self.accuracies)
-            self.words.value = tag("p", f"held-out pairs in the right order: {told or '…'}")
+    def curve(self) -> Html:
+        return growing_curve(self.losses, self.steps)
+
+    def told(self) -> Html:
+        shares = ", ".join(f"{share:.0%} at step {step}" for step, share in self.accuracies)
+        return tag("p", f"held-out pairs in the right order: {shares or '…'}")
 
 
 def growing_curve(losses: Sequence[tuple[int, float]], steps: int, high: float = 1.5) -> Html:
     """The losses so far as a small SVG; a dashed line at ln 2."""
 
-    def place(step: float, loss: float) -> str:
-        y = HEIGHT * (1 - min(loss, high) / high)
-        return f"{40 + (WIDTH - 50) * step / steps:.1f},{y:.1f}"
+    def down(loss: float) -> float:
+        return HEIGHT * (1 - min(loss, high) / high)
 
-    y = place(0, math.log(2)).split(",")[1]
-    now = f"step {losses[-1][0]} of {steps}, loss {losses[-1][1]:.2f}" if losses else "step 0"
-    ink, from_left = {"font_size": 12, "fill": palette.INK}, {"x1": 40, "x2": WIDTH - 10}
-    return tag(
-        "svg",
-        tag("line", **from_left, y1=y, y2=y, stroke=palette.INK, stroke_dasharray="6 4"),
-        tag("text", "ln 2", x=8, y=y, **ink),
-        tag("line", **from_left, y1=HEIGHT, y2=HEIGHT, stroke=palette.FAINT),
-        tag("text", now, x=44, y=HEIGHT + 15, **ink),
-        tag("polyline", points=" ".join(place(*one) for one in losses), fill="none",
-            stroke=palette.REWARD, stroke_width=2),
-        viewBox=f"0 0 {WIDTH} {HEIGHT + 22}", role="img", aria_label=f"Loss against step: {now}",
-        style=f"max-width:46em;background:{palette.PAPER};border-radius:6px",
-    )  # fmt: skip
+    marks = monitor.level_and_floor(down(math.log(2)), "ln 2", x=8, height=HEIGHT)
+    colour = palette.REWARD
+    return monitor.growing_curve(losses, steps, down, marks, height=HEIGHT, colour=colour)
 
 
 def training(

@@ -16,15 +16,15 @@ from llamalab.course.figures import (
     explorer,
     figure,
     label_lines,
+    monitor,
     note,
     palette,
 )
 from llamalab.course.figures.figure import Figure
 from llamalab.course.figures.html import Html, tag
 from llamalab.course.figures.live import Live
-from llamalab.course.figures.reach import reach
+from llamalab.course.figures.monitor import short as short  # the notebook shows answers with it
 
-SHOWN = 420  # characters of a sample
 WIDTH, HEIGHT = 270, 130  # of one growing curve, in its own units
 
 
@@ -164,47 +164,28 @@ def clip_panels(clip: float = 0.2) -> Figure:
 # -- curves that grow -----------------------------------------------------------------------
 
 
-class Monitor(Live):
-    """Score and KL, and a sample, while a policy learns: `add(record, sample)` an iteration.
-    Without a front end nothing is drawn, and nothing is left behind in the stored output."""
+class Monitor(monitor.Monitor):
+    """Score and KL, and a sample, while a policy learns: `add(record, sample)` an iteration."""
 
     def __init__(self, iterations: int):
-        self.iterations = iterations
         self.records: list = []
-        self.samples: list[tuple[int, str]] = []
         says = "A bar, the score, the KL and a sample grow here while the next cell runs."
-        super().__init__(tag("div", says), says, self._build)
-
-    def _build(self):
-        import ipywidgets
-
-        self.bar = ipywidgets.IntProgress(0, min=0, max=self.iterations, description="iteration")
-        self.picture, self.words = ipywidgets.HTML(), ipywidgets.HTML()
-        self._draw()
-        made = ipywidgets.VBox([self.bar, self.picture, self.words, reach()])
-        made.bar, made.picture, made.words = self.bar, self.picture, self.words
-        return made
+        super().__init__(says, iterations, bar="iteration", unit="iteration")
 
     def add(self, record, sample: str) -> None:
         """One more iteration, and what the policy then answers to one prompt."""
         self.records.append(record)
-        self.samples.append((record.iteration, sample))
-        self._draw()
+        self.step = len(self.records)
+        self.sample(record.iteration, sample)
 
-    def _draw(self) -> None:
-        if hasattr(self, "picture"):
-            self.bar.value = len(self.records)
-            scores = [(r.iteration, r.score) for r in self.records]
-            kls = [(r.iteration, r.kl) for r in self.records]
-            self.picture.value = tag(
-                "div", growing("score", scores, self.iterations, palette.REWARD),
-                growing("KL, nats an answer", kls, self.iterations, palette.POLICY),
-                style=f"max-width:46em;background:{palette.PAPER};border-radius:6px;display:flex",
-            )  # fmt: skip
-            self.words.value = tag("div", *(
-                tag("p", tag("b", f"iteration {i}"), f" {short(text)}", style="margin:.3em 0")
-                for i, text in self.samples
-            ), style="max-width:46em")  # fmt: skip
+    def curve(self) -> Html:
+        scores = [(r.iteration, r.score) for r in self.records]
+        kls = [(r.iteration, r.kl) for r in self.records]
+        return tag(
+            "div", growing("score", scores, self.steps, palette.REWARD),
+            growing("KL, nats an answer", kls, self.steps, palette.POLICY),
+            style=f"max-width:46em;background:{palette.PAPER};border-radius:6px;display:flex",
+        )  # fmt: skip
 
 
 def growing(name: str, points: Sequence[tuple[int, float]], last: int, colour: str) -> Html:
@@ -225,11 +206,6 @@ def growing(name: str, points: Sequence[tuple[int, float]], last: int, colour: s
         *(tag("circle", cx=d.split(",")[0], cy=d.split(",")[1], r=3, fill=colour) for d in dots),
         viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=now, style="flex:1",
     )  # fmt: skip
-
-
-def short(text: str, longest: int = SHOWN) -> str:
-    """A sample's first words."""
-    return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0] + " …"
 
 
 def live_curves(records: Sequence) -> Figure:
