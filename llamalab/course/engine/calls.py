@@ -158,7 +158,7 @@ def _isolated(
     """(value, error, settings that were left changed) of function(*given)."""
     before = _settings()
     random_states = torch.get_rng_state(), random.getstate(), np.random.get_state()
-    value, caught = None, None
+    value, caught, changed = None, None, ""
     try:
         value = run_limited(function, *given, seconds=seconds)
     except KeyboardInterrupt:
@@ -166,10 +166,11 @@ def _isolated(
     except BaseException as error:
         caught = error
     finally:
+        changed = _put_back(before)
         torch.set_rng_state(random_states[0])
         random.setstate(random_states[1])
         np.random.set_state(random_states[2])
-    return value, caught, _put_back(before)
+    return value, caught, changed
 
 
 def _settings() -> dict[str, Any]:
@@ -178,6 +179,7 @@ def _settings() -> dict[str, Any]:
         "whether torch records gradients": torch.is_grad_enabled(),
         "the working folder": os.getcwd(),
         "Python's recursion limit": sys.getrecursionlimit(),
+        "torch's seed": torch.initial_seed(),  # drawing leaves it, manual_seed does not
     }
 
 
@@ -185,7 +187,7 @@ def _put_back(before: dict[str, Any]) -> str:
     """Undo what a function did to the whole process, and name it."""
     changed = [name for name, now in _settings().items() if now != before[name]]
     if changed:
-        dtype, grad, folder, limit = before.values()
+        dtype, grad, folder, limit, _ = before.values()  # the seed goes with the random state
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)
         os.chdir(folder)

@@ -84,6 +84,7 @@ WRONG = {
     "yield x": ("type", "yield"),
     "return x.to_sparse()": ("type", "sparse"),
     "torch.set_default_dtype(torch.float64); return x * factor": ("changed", "default dtype"),
+    "torch.manual_seed(0); return x * factor": ("changed", "torch's seed"),
     "torch.set_grad_enabled(False); return x * factor": ("changed", "records gradients"),
     "import time; time.sleep(1000)": ("never returned", "still running"),
     "y = ...\n    return y": ("not attempted", "still a `...`"),
