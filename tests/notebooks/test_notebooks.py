@@ -8,13 +8,16 @@ import re
 
 import nbformat
 import pytest
+import torch
 
 from benchmarks.notebooks import measure
 from llamalab.course.catalogue import catalogue
 from tools import notebooks as tool
 
 PATHS = tool.find()
-LIMIT = 10**9  # bytes of memory; seconds are reported by benchmarks/notebooks.py, not tested
+# Bytes of memory, to which PyTorch's CUDA build adds 390 million of its own, used or not. Seconds
+# are reported by benchmarks/notebooks.py, not tested.
+LIMIT = 10**9 + (4 * 10**8 if torch.version.cuda else 0)
 SECTIONS = ("## In the paper", "## Quiz", "## What is now yours")
 
 
@@ -47,7 +50,7 @@ def test_solved_it_gets_full_points_in_under_a_gigabyte(path):
 
 
 def test_a_peak_is_seen_even_when_it_is_given_back(tmp_path):
-    cell = nbformat.v4.new_code_cell("x = b'1' * 1_100_000_000\ndel x")
+    cell = nbformat.v4.new_code_cell(f"x = b'1' * {LIMIT + 10**8}\ndel x")
     path = tmp_path / "large.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     assert measure(path).peak > LIMIT
