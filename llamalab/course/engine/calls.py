@@ -91,12 +91,18 @@ def _patience(task: Task, function: Callable) -> float:
 
 
 @functools.cache
-def known_outcome(task: Task, wrong: Callable, number: int, *, gradients: bool = False) -> Outcome:
-    """The outcome of a known wrong answer, which is the same every time: run once."""
-    found = outcome_on(task, wrong, number, gradients=gradients)
+def known_outcome(task: Task, known: Callable, number: int, *, gradients: bool = False) -> Outcome:
+    """The outcome of the reference or of a known wrong answer, the same every time: run once."""
+    found = outcome_on(task, known, number, gradients=gradients)
     if found.error is not None:
         found.error.__traceback__ = None  # it would keep every frame's variables alive
     return found
+
+
+def reference_outcomes(task: Task, *, gradients: bool = False) -> list[Outcome]:
+    """What is expected on all probes: run once, however often the learner tries."""
+    numbers = range(len(probes_of(task, gradients=gradients)))
+    return [known_outcome(task, task.reference, n, gradients=gradients) for n in numbers]
 
 
 def _on(
