@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psutil
 import pytest
 
 from llamalab.runtime.threads import usable_cpus
@@ -55,14 +54,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[SCRATCH], ignore_errors=True)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process a core and one more, since many tests wait: for a kernel to start, for a loop to
-    be stopped. Each may need 2 GB: a notebook's kernel beside its own."""
-    fit = int(psutil.virtual_memory().available / 2e9)
-    return max(1, min(usable_cpus() + 1, fit))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -61,7 +61,7 @@ def graded(tmp_path_factory):
     (folder / f"torn_{NAME}.ipynb").write_text('{"cells": [', encoding="utf-8")
     out = folder.with_name("out")
     words = ["classroom", "grade", str(folder), "--notebooks", "03", "--out", str(out)]
-    done = CliRunner().invoke(app, [*words, "--quick", "--seconds", "8", "--memory", "600"])
+    done = CliRunner().invoke(app, [*words, "--quick", "--seconds", "4", "--memory", "600"])
     assert done.exit_code == 0, done.output
     return out, done.output
 

@@ -41,7 +41,7 @@ def nbgrader(course: Path, *words: str) -> str:
 def course(tmp_path_factory):
     course = tmp_path_factory.mktemp("classroom") / "course"
     words = ["classroom", "release", str(course), "--notebooks", "03", "--due", "03=2027-01-15"]
-    done = CliRunner().invoke(app, [*words, "--seconds", "20"])
+    done = CliRunner().invoke(app, [*words, "--seconds", "8"])
     assert done.exit_code == 0, done.output
     released = tool.read(course / "release" / NAME / f"{NAME}.ipynb")
     nbgrader(course, "db", "assignment", "import", "assignments.csv")
