@@ -107,8 +107,8 @@ def test_torch_is_the_small_build_and_is_pinned():
         ("safetensors>=0.4.3", None, "safetensors is missing"),
         ("pytorch-cpu=2.13.0", None, "torch is missing"),
         ("pytorch-cpu=2.13.0", "pytorch-cpu=2.12.0", "constraints.txt has 2.13.0"),
-        ("typer>=0.12", "typer", "pyproject.toml has typer>=0.12"),
-        ("typer>=0.12", "typer>=0.9", "pyproject.toml has typer>=0.12"),
+        ("typer>=0.16", "typer", "pyproject.toml has typer>=0.16"),
+        ("typer>=0.16", "typer>=0.9", "pyproject.toml has typer>=0.16"),
         ("tqdm", "pandas", "pandas is asked for by nobody"),
     ],
 )

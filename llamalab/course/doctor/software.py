@@ -23,7 +23,7 @@ NEEDED = {
     "protobuf": "4.25",
     "matplotlib": "3.8",
     "tqdm": "",
-    "typer": "0.12",
+    "typer": "0.16",
     "psutil": "",
 }
 OPTIONAL = {"jupyterlab": "4", "ipywidgets": "7.7", "nbgrader": "0.9.5"}
