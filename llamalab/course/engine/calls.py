@@ -99,10 +99,13 @@ def known_outcome(task: Task, known: Callable, number: int, *, gradients: bool =
     return found
 
 
-def reference_outcomes(task: Task, *, gradients: bool = False) -> list[Outcome]:
-    """What is expected on all probes: run once, however often the learner tries."""
-    numbers = range(len(probes_of(task, gradients=gradients)))
-    return [known_outcome(task, task.reference, n, gradients=gradients) for n in numbers]
+def known_outcomes(task: Task, known: Callable, *, gradients: bool = False) -> Iterator[Outcome]:
+    """Those on all probes, up to the first that had to be stopped."""
+    for number in range(len(probes_of(task, gradients=gradients))):
+        found = known_outcome(task, known, number, gradients=gradients)
+        yield found
+        if found.stopped:
+            break
 
 
 def _on(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llamalab.course.engine import attempts, cuts, errors, source, standalone, words
-from llamalab.course.engine.calls import Outcome, outcomes, probes_of, reference_outcomes, silence
+from llamalab.course.engine.calls import Outcome, known_outcomes, outcomes, probes_of, silence
 from llamalab.course.engine.card import Result
 from llamalab.course.engine.difference import Difference, difference
 from llamalab.course.engine.gradients import TOO_MUCH, gradient_difference
@@ -84,7 +84,7 @@ def _expected(task: Task, *, gradients: bool = False) -> list[Outcome]:
     """The reference's outcomes. What it raises is what the exercise asks for only where the
     exercise says so; anything else is a fault of the course, or of this process's torch."""
     try:
-        want = reference_outcomes(task, gradients=gradients)
+        want = list(known_outcomes(task, task.reference, gradients=gradients))
     except Exception as error:
         raise OwnFault("The exercise's own example", error) from error
     for right in want:

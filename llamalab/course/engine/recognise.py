@@ -9,13 +9,13 @@ misconception that fits best. Last, what can be said of any wrong value (diagnos
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from llamalab.course.engine.calls import Outcome, known_outcome, probes_of, silence
+from llamalab.course.engine.calls import Outcome, known_outcome, known_outcomes, probes_of, silence
 from llamalab.course.engine.diagnose import diagnose
 from llamalab.course.engine.difference import difference
 from llamalab.course.engine.errors import one_line
@@ -79,7 +79,7 @@ def _exact(task: Task, got: list[Outcome], gradients: bool) -> Misconception | N
     for misconception in task.misconceptions:
         count = 0
         with silence():
-            theirs = _theirs(task, misconception, gradients)
+            theirs = known_outcomes(task, misconception.wrong, gradients=gradients)
             for mine, other in zip(got, theirs, strict=False):
                 if crashed and not _same_words(mine, other):
                     break
@@ -89,15 +89,6 @@ def _exact(task: Task, got: list[Outcome], gradients: bool) -> Misconception | N
         if count == len(got):
             return misconception
     return None
-
-
-def _theirs(task: Task, misconception: Misconception, gradients: bool) -> Iterator[Outcome]:
-    """Its outcomes, up to the first that had to be stopped."""
-    for number in range(len(probes_of(task, gradients=gradients))):
-        found = known_outcome(task, misconception.wrong, number, gradients=gradients)
-        yield found
-        if found.stopped:
-            break
 
 
 def _closest(
@@ -135,7 +126,7 @@ def _fit(
 ) -> Fit:
     explained, fails, far, contradicts = [], 0, 0, 0
     with silence():
-        theirs = list(_theirs(task, misconception, gradients))
+        theirs = list(known_outcomes(task, misconception.wrong, gradients=gradients))
     for i, mine in enumerate(got):
         same = i < len(theirs) and mine.alike(theirs[i], **task.tolerance)
         if i in failing and same:
