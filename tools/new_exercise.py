@@ -25,6 +25,7 @@ import typer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from llamalab.course.classroom.course import answer_of, check_of  # noqa: E402
 from tools import notebooks as tool  # noqa: E402
 
 LESSONS = ROOT / "llamalab" / "course" / "lessons"
@@ -137,7 +138,7 @@ def add(lesson: str, name: str, after: str | None = None, below: str | None = No
         raise ValueError("--after names an exercise and --below a cell: one of the two")
     notebook = tool.read(path)
     place = _under(notebook, below) if below else _behind(notebook, after or order[-1], order)
-    before = sum(f"check-{known}" in map(_grade_id, notebook.cells[:place]) for known in order)
+    before = sum(check_of(cell) in order for cell in notebook.cells[:place])
     notebook.cells[place:place] = cells(lesson, name, points=1)
     text = TEMPLATE.format(number=lesson[2:], name=name, seed=1000 + len(order))
     (folder / f"{name}.py").write_text(text, encoding="utf-8", newline="\n")
@@ -158,8 +159,7 @@ def remove(lesson: str, name: str) -> None:
     notebook.cells = [
         cell
         for cell in notebook.cells
-        if _grade_id(cell) not in (name, f"check-{name}")
-        and cell.id != _id(lesson, f"{name}-words")
+        if name not in (answer_of(cell), check_of(cell)) and cell.id != _id(lesson, f"{name}-words")
     ]
     (folder / f"{name}.py").unlink()
     order.remove(name)
@@ -173,14 +173,10 @@ def _id(lesson: str, words: str) -> str:
     return f"{lesson}-{words.replace('_', '-')}"
 
 
-def _grade_id(cell: nbformat.NotebookNode) -> str | None:
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
-
-
 def _behind(notebook: nbformat.NotebookNode, after: str, order: list[str]) -> int:
     if after not in order:
         raise ValueError(f"the lesson has no exercise {after!r}; it has {', '.join(order)}")
-    return [_grade_id(cell) for cell in notebook.cells].index(f"check-{after}") + 1
+    return [check_of(cell) for cell in notebook.cells].index(after) + 1
 
 
 def _under(notebook: nbformat.NotebookNode, below: str) -> int:
@@ -188,9 +184,9 @@ def _under(notebook: nbformat.NotebookNode, below: str) -> int:
     if below not in ids:
         near = ", ".join(difflib.get_close_matches(below, ids)) or f"{ids[0]} … {ids[-1]}"
         raise ValueError(f"the notebook has no cell {below!r}; it has {near}")
-    graded = _grade_id(notebook.cells[ids.index(below)])
-    if graded and not graded.startswith("check-"):
-        raise ValueError(f"{below} is the stub of {graded}; its check has to follow it")
+    answered = answer_of(notebook.cells[ids.index(below)])
+    if answered:
+        raise ValueError(f"{below} is the stub of {answered}; its check has to follow it")
     return ids.index(below) + 1
 
 
