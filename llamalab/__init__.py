@@ -22,10 +22,12 @@ _HOMES = {
 
 
 def __getattr__(name: str):
+    if name == "mine":
+        return importlib.import_module(f"{__name__}.course.mine")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, "mine"})

@@ -1,5 +1,6 @@
 """What stands in docs/: every link leads to a file that exists, and to a heading that it has."""
 
+import pkgutil
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -195,3 +196,34 @@ def test_the_mistakes_named_are_exercises_of_their_notebook():
         assert named <= known[number], (
             f"docs/teaching.md, Seen, {number}: no exercise of it is {named - known[number]}"
         )
+
+
+# ---- names that a reader would type ---------------------------------------------------------
+
+
+def cannot_be_typed(text: str) -> list[str]:
+    """The imports in a text that fail, and the dotted names that lead nowhere."""
+    failed = []
+    for line in re.findall(r"from llamalab[\w.]* import \w+(?:, \w+)*|\bimport llamalab\S*\b", text):
+        try:
+            exec(line, {})
+        except ImportError as error:
+            failed.append(f"{line}: {error}")
+    for name in re.findall(r"(?<![\w/.-])llamalab(?:\.[A-Za-z_]\w*)+", text):
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError) as error:
+            failed.append(f"{name}: {error}")
+    return failed
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS],
+                         ids=lambda page: page.name)  # fmt: skip
+def test_what_a_page_imports_can_be_imported(page):
+    assert cannot_be_typed(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_name_that_is_not_there_is_seen():
+    good = "`from llamalab import mine, load`, llamalab.course.mine, `llamalab.load(path)`"
+    assert cannot_be_typed(good) == []
+    assert len(cannot_be_typed("from llamalab import yours; llamalab.layers.no_norm")) == 2

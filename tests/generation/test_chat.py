@@ -27,6 +27,7 @@ def talker(small, tokenizer):
 
 @pytest.fixture
 def chat(talker, tokenizer):
+    """It fills its context if it is asked greedily; where it draws, the answer may end at once."""
     return Chat(talker, tokenizer)
 
 
@@ -129,13 +130,13 @@ def test_a_message_that_nearly_fills_the_context_gets_what_is_left(talker, token
 
 def test_it_stops_behind_the_token_when_asked(chat):
     said = []
-    for piece in chat.say("the hen", temperature=2):
+    for piece in chat.say("the hen", temperature=0):
         said.append(piece)
         if len(said) == 3:
             chat.stop()
     assert chat.ended == "stop" and len(said) == 3
     assert chat.history[1]["content"] == "".join(said).strip()
-    assert "".join(chat.say("the hen", max_new_tokens=2, temperature=2)), (
+    assert "".join(chat.say("the hen", max_new_tokens=2, temperature=0)), (
         "the next one is free again"
     )
 
@@ -145,7 +146,7 @@ def test_another_thread_can_stop_it(small, tokenizer):
     began, pieces = threading.Event(), []
 
     def listen():
-        for piece in chat.say("the hen", temperature=2):
+        for piece in chat.say("the hen", temperature=0):
             pieces.append(piece)
             began.set()
 
@@ -159,13 +160,13 @@ def test_another_thread_can_stop_it(small, tokenizer):
 
 
 def test_who_stops_listening_has_heard_what_is_kept(chat):
-    answer = chat.say("the hen", temperature=2)
+    answer = chat.say("the hen", temperature=0)
     said = next(answer) + next(answer)
     answer.close()
     assert chat.ended == "stop" and chat.history[1]["content"] == said.strip()
     chat.clear()
     chat.say("the hen")  # never begun: never said
-    answer = chat.say("the hen", temperature=2)
+    answer = chat.say("the hen", temperature=0)
     chat.stop()
     assert list(answer) == [] and chat.history == [] and chat.ended == "stop"
 
