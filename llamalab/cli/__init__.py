@@ -41,6 +41,7 @@ app = typer.Typer(
     "Start with: llamalab lab. If something does not work: llamalab doctor.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # boxes would break the lines of the help a second time
     pretty_exceptions_enable=False,
 )
 

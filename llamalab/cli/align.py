@@ -9,7 +9,8 @@ from .errors import explained
 from .options import NEEDED, Resume, option, typed
 
 align = typer.Typer(
-    help="Align a chat model: learn what is preferred (reward), and prefer it (ppo, dpo).\n\n"
+    help="Align a chat model with what is preferred.\n\n"
+    "First learn what that is (reward), then prefer it (ppo, dpo).\n\n"
     "The order: tune, then align reward twice (helpfulness, safety), then align ppo. "
     "Or tune, then align dpo.",
     no_args_is_help=True,
@@ -56,7 +57,9 @@ def reward(
     save_every: SaveEvery = 20,
     resume: Resume = False,
 ) -> None:
-    """Learn a reward model: which of two answers was preferred, and one number for how good it is.
+    """Learn a reward model: which of two answers was preferred.
+
+    What it learns is one number for how good an answer is.
 
     llamalab align reward my_chat --out my_helpfulness --question helpfulness
 
@@ -92,7 +95,9 @@ def dpo(
     save_every: SaveEvery = 20,
     resume: Resume = False,
 ) -> None:
-    """Learn from pairs without a reward model: direct preference optimisation.
+    """Learn from pairs without a reward model: DPO.
+
+    That is direct preference optimisation: the chat model itself learns from the pairs.
 
     llamalab align dpo my_chat --out my_dpo
 
@@ -134,7 +139,9 @@ def ppo(
     save_every: Annotated[int, option("Iterations between checkpoints; 0: at the end.")] = 2,
     resume: Resume = False,
 ) -> None:
-    """Let a chat model learn from what two reward models say of its answers: PPO, as Llama 2 did.
+    """Learn from what two reward models say of its answers: PPO.
+
+    The chat model answers prompts and learns from the scores, as Llama 2 did.
 
     llamalab align ppo my_chat --helpfulness my_helpfulness --safety my_safety --out my_rlhf
 

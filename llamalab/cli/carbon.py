@@ -18,7 +18,9 @@ def carbon(
     ] = "",
     remember: Annotated[bool, typer.Option("--remember", help="Keep the place.")] = False,
 ) -> None:
-    """Say what your course has taken so far: seconds, watt-hours, grams, beside Llama 2's 539 t.
+    """Say what your course has taken: time, energy, carbon.
+
+    In seconds, watt-hours and grams of CO2eq, beside Llama 2's 539 t.
 
     It reads my_llama/ledger.jsonl, to which each notebook's last cell and llamalab train add a
     line. What was estimated and what was measured is said.

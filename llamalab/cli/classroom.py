@@ -9,7 +9,7 @@ import typer
 from .errors import explained
 
 classroom = typer.Typer(
-    help="For teachers: hand the notebooks out, and grade what comes back.\n\n"
+    help="For teachers: hand out notebooks, grade what comes back.\n\n"
     "With nbgrader: llamalab classroom release my_course, and points.md in it says what next. "
     "Without: llamalab classroom grade submitted.",
     no_args_is_help=True,
@@ -46,7 +46,9 @@ def release(
     seconds: Seconds = 120,
     memory: Memory = 2000,
 ) -> None:
-    """Write a folder for nbgrader: llamalab classroom release my_course 02 03
+    """Write a folder that nbgrader takes for a course.
+
+    Of all notebooks, or of some: llamalab classroom release my_course 02 03
 
     source/ has the answers between BEGIN and END SOLUTION, release/ what students get.
     nbgrader_config.py holds time, memory and network; points.md says what counts how much, and

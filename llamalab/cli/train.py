@@ -84,7 +84,7 @@ def train(
     ] = None,
     resume: Resume = False,
 ) -> None:
-    """Train a Llama 2 from random numbers, on the course's tales or on your own text.
+    """Train a Llama 2 from random numbers, on tales or your own text.
 
     A first try, about two minutes on two cores: llamalab train --out my_run --steps 300
 

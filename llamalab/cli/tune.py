@@ -42,7 +42,9 @@ def tune(
     save_every: Annotated[int, option("Steps between checkpoints; 0: at the end alone.")] = 50,
     resume: Resume = False,
 ) -> None:
-    """Teach a base model to answer: supervised fine-tuning on dialogues, loss on the answers alone.
+    """Teach a base model to answer: supervised fine-tuning.
+
+    It learns from dialogues, and the loss is that of the answers alone.
 
     The course's own model on its own dialogues: llamalab tune tales --out my_chat
 

@@ -80,7 +80,9 @@ def info(
         str, typer.Argument(help="A checkpoint, a run's folder, or a shipped model's name.")
     ] = "tales",
 ) -> None:
-    """Say what a checkpoint or a run holds: shape, parameters, memory, tokenizer, how far it is.
+    """Say what a checkpoint or a run holds.
+
+    That is shape, parameters, memory and tokenizer, and of a run how far it is.
 
     Works for Hugging Face and Meta folders, files of llama2.c and GGUF, quantized models and runs
     of llamalab train. It reads the weights once, to know that they are whole.
