@@ -204,7 +204,9 @@ def test_the_mistakes_named_are_exercises_of_their_notebook():
 def cannot_be_typed(text: str) -> list[str]:
     """The imports in a text that fail, and the dotted names that lead nowhere."""
     failed = []
-    for line in re.findall(r"from llamalab[\w.]* import \w+(?:, \w+)*|\bimport llamalab\S*\b", text):
+    for line in re.findall(
+        r"from llamalab[\w.]* import \w+(?:, \w+)*|\bimport llamalab\S*\b", text
+    ):
         try:
             exec(line, {})
         except ImportError as error:
