@@ -1,14 +1,17 @@
-"""What every test and every tested notebook lives under: no network, and a my_llama of its own.
+"""What every test and every tested notebook lives under: no network, a my_llama of its own, and
+chance that begins anew with each test, so that a failure can be met again.
 
 It stands at the root, not in tests/, so that `pytest notebooks/01_tokenizer.ipynb` is guarded too.
 """
 
 import os
+import random
 import re
 import shutil
 import signal
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 OFFLINE = Path(__file__).parent / "tests" / "offline"
 EVERY_LESSON = ("tests/course/lessons/", "tests/notebooks/test_notebooks.py")
 SCRATCH = pytest.StashKey[Path]()
+SEED = int(os.environ.get("LLAMALAB_TEST_SEED", 0))  # another one: is a test right by luck?
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,6 +78,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first, so that no worker ends with one of them alone."""
     items.sort(key=lambda item: "notebooks" not in item.path.parts)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The same draws for a test whatever ran before it, and others than its neighbour's."""
+    import numpy as np
+    import torch
+
+    seed = zlib.crc32(f"{SEED} {item.nodeid}".encode())
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
 
 
 @pytest.hookimpl(wrapper=True)
