@@ -40,7 +40,8 @@ def _round_reference(p, q, guesses, u, v):
 
 def _round_probes():
     """Each guess of one place, with two u. Then four guesses, refused at every place and
-    nowhere, of so many tokens that a rest bent a little is another token; a draft that is always
+    nowhere, of so many tokens that a rest bent a little is another token; two guesses alike, of
+    which the second is refused; a draft that is always
     right; a guess that the model excludes, with u = 0; a greedy model; and the traps of exercise
     2, at a refusal and behind the last guess: v = 0 before an impossible token, v beyond the end
     of a rounded sum, with impossible tokens behind it."""
@@ -66,6 +67,7 @@ def _round_probes():
         u = torch.rand(4, generator=g).tolist()
         v = (1 + 7 * i % 12) / 13
         long.append((p4, q4, guess_from(q4), u, v))
+    half = torch.tensor([[0.3, 0.3, 0.4]] * 3), torch.tensor([[0.6, 0.2, 0.2]] * 2)
     same = rows(4, 6)
     three = rows(3, 6)
     impossible = torch.tensor([[0.0, 0.6, 0.4], [0.2, 0.5, 0.3]])
@@ -78,6 +80,7 @@ def _round_probes():
     return [
         *grid,
         *long,
+        *((*half, [0, 0], [0.2, 0.8], v) for v in (0.4, 0.5)),
         (same, same[:3], guess_from(same[:3]), [0.97, 0.5, 0.02], 0.61),
         (torch.cat((three, three[:1])), three, [1, 4, 0], [0.99, 0.99, 0.99], 0.35),
         (impossible, torch.tensor([[0.5, 0.25, 0.25]]), [0], [0.0], 0.55),

@@ -21,8 +21,8 @@ def _combined_reward_reference(safety, helpfulness, is_safety_prompt):
 
 def _combined_reward_probes():
     """Each way to decide, in a batch where it is the only one and in a mixed one; 0.15 itself;
-    0 and 1, and close to them; neither safe nor helpful; a single answer; a table of answers to
-    prompts."""
+    0 and 1, and close to them; neither safe nor helpful; on either side of every threshold that one
+    may take; a single answer; a table of answers to prompts."""
     g = seeded(101)
 
     def scores(*shape):
@@ -35,6 +35,11 @@ def _combined_reward_probes():
     untagged = torch.zeros(4, dtype=torch.bool)
     near = torch.tensor([1e-6, 1e-5, 3e-6, 0.9]), torch.tensor([0.5, 0.5, 0.5, 1 - 1e-5])
     neither = torch.tensor([0.1, 0.12, 0.05, 0.03]), torch.tensor([0.05, 0.02, 0.01, 0.5])
+    apart = (
+        torch.tensor([0.05, 0.3, 0.52, 0.9, 0.3, 0.05, 0.8]),  # 0.52: a logit of 0.08
+        torch.tensor([0.7, 0.9, 0.2, 0.4, 0.6, 0.3, 0.95]),
+    )
+    of_safety = torch.tensor([False] * 4 + [True] * 3)
     return [
         (scores(9), scores(9), torch.rand(9, generator=g) < 0.4),
         (safe, scores(6), tagged),
@@ -45,6 +50,8 @@ def _combined_reward_probes():
         (scores(2, 5), scores(2, 5), torch.rand(2, 5, generator=g) < 0.3),
         (*near, untagged),
         (*neither, untagged),
+        (*apart, of_safety),
+        (torch.tensor([0.3, 0.8]), torch.tensor([0.6, 0.1]), untagged[:2]),
     ]
 
 

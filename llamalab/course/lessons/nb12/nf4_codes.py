@@ -45,7 +45,7 @@ def _probes():
         (zeros, torch.tensor([-1.0, 0.0, 0.25, 0.5, 0.75, 1.0])),
         (zeros, torch.tensor([-1.0, -0.75, -0.5, -0.25, 0.0, 1.0])),
         (torch.tensor([[1e-8, -3e-9, 5e-9, 4e-9]]), few),
-        (torch.randn(3, 32, generator=g) * 1e-10, nf4_levels()),
+        (torch.randn(12, 32, generator=g) * 1e-10, nf4_levels()),
     ]
 
 
