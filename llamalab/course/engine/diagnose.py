@@ -41,6 +41,8 @@ def _of_tensors(
         return None
     if not any(_telling(want) for _, want in pairs):
         return None
+    if all(got.dtype == want.dtype and _close(got, want, 1e-5) for got, want in pairs):
+        return _few_digits(pairs)
     given = _same_input(pairs, inputs, rtol)
     if given:
         return Diagnosis("unchanged", f"Your answer is `{given}`, just as it was given.")
@@ -48,6 +50,15 @@ def _of_tensors(
         if all(holds(got, want, rtol) for got, want in pairs):
             return Diagnosis(name, says)
     return _shifted(pairs, rtol) or _scaled(pairs, rtol)
+
+
+def _few_digits(pairs: Sequence[Pair]) -> Diagnosis | None:
+    """Values that are right, were it not for their last digits: in float64 there is one reason."""
+    if any(want.dtype != torch.float64 for _, want in pairs):
+        return None
+    says = "What you were given in float64 is right to the digits that float32 has, and no "
+    says += "further: some step of yours works in float32. Take the dtype of what comes in."
+    return Diagnosis("digits", says)
 
 
 def _telling(want: torch.Tensor) -> bool:

@@ -20,6 +20,7 @@ import torch
 from llamalab.course.engine import errors
 
 HALF = (torch.float16, torch.bfloat16)
+COUNTED = ("first", "second", "third", "fourth")
 
 
 @dataclass(frozen=True)
@@ -122,16 +123,41 @@ def _sequences(got: Any, want: Any, where: str, **tolerance: Any) -> Difference 
     if not isinstance(got, (list, tuple)):
         return _wrong_type(got, want, where)
     for i, (a, b) in enumerate(zip(got, want)):
-        place = f"{where}[{i}]" if where != "the answer" else f"item {i}"
-        found = difference(a, b, where=place, **tolerance)
+        found = difference(a, b, where=_place(where, i, want), **tolerance)
         if found and found.kind == "value" and len(got) != len(want):
             break  # the lengths say more than the first unequal item
         if found:
             return found
     if len(got) != len(want):
-        rows = ((where, describe(got), describe(want)),)
-        return Difference("length", f"{where} has {len(got)} items, not {len(want)}", rows)
+        return _other_length(got, want, where)
     return None
+
+
+def _other_length(got: list | tuple, want: list | tuple, where: str) -> Difference:
+    """Two lists, from a little before the place at which they part."""
+    says = f"{where} has {len(got)} items, not {len(want)}"
+    same = (i for i, (a, b) in enumerate(zip(got, want)) if difference(a, b) is not None)
+    first = next(same, min(len(got), len(want)))
+    start = first - 2 if first > 5 else 0
+    if start:
+        says += f"; they part at [{first}]"
+    place = f"from [{start}] on" if start else where
+    return Difference("length", says, ((place, _stretch(got, start), _stretch(want, start)),))
+
+
+def _stretch(items: list | tuple, start: int) -> str:
+    """Eight items of a list, and whether there are more."""
+    shown = [describe(item, longest=24) for item in items[start : start + 8]]
+    return f"[{', '.join([*shown, '…'] if len(items) > start + 8 else shown)}]"
+
+
+def _place(where: str, i: int, whole: list | tuple) -> str:
+    """What stands at [i]: a function's several results are counted in words, a list's by index."""
+    if where != "the answer":
+        return f"{where}[{i}]" if where.endswith("]") else f"{where} at [{i}]"
+    if isinstance(whole, tuple) and len(whole) <= len(COUNTED):
+        return f"the {COUNTED[i]} result"
+    return f"the item at [{i}]"
 
 
 def _mappings(got: Any, want: Mapping, where: str, **tolerance: Any) -> Difference | None:
@@ -172,7 +198,8 @@ def _tensors(
     wrong, gap = _wrong(a, b, want.dtype, rtol, atol)
     if not wrong.any():
         return None
-    return Difference("value", _how_many(a, b, wrong, gap, where), _rows(a, b, wrong, gap))
+    says = _how_many(a, b, want.dtype, wrong, gap, where)
+    return Difference("value", says, _rows(a, b, want.dtype, wrong, gap))
 
 
 def _wrong(
@@ -192,12 +219,15 @@ def _wrong(
 
 
 def _how_many(
-    a: torch.Tensor, b: torch.Tensor, wrong: torch.Tensor, gap: torch.Tensor, where: str
-) -> str:
+    a: torch.Tensor, b: torch.Tensor, dtype: torch.dtype, wrong: torch.Tensor, gap: torch.Tensor,
+    where: str,
+) -> str:  # fmt: skip
     lost = int((wrong & ~a.isfinite() & b.isfinite()).sum())
     if lost:
         return f"{where} is nan or infinite in {lost} of {gap.numel()} numbers, and should not be"
     off, largest = int(wrong.sum()), gap[wrong].max()
+    if dtype == torch.bool:
+        return f"{where} differs in {off} of {gap.numel()} truth values{_what_is_right(wrong)}"
     by = f", by {largest:.3g} at the most" if largest < math.inf else ""
     return f"{where} differs in {off} of {gap.numel()} numbers{by}{_what_is_right(wrong)}"
 
@@ -213,14 +243,16 @@ def _what_is_right(wrong: torch.Tensor) -> str:
             continue
         if wrong.ndim == 2 and axis == 0:
             last = right == [wrong.shape[0] - 1]
-            names = "the last row" if last else _and([f"row {i}" for i in right])
+            names = "the last row" if last else _and([f"row [{i}]" for i in right])
         else:
             names = _and([f"[{', '.join([':'] * axis + [str(i)])}]" for i in right])
-        return f"; {names} {'is' if len(right) == 1 else 'are'} right"
+        return f"; all of {names} is right"
     return ""
 
 
-def _rows(a: torch.Tensor, b: torch.Tensor, wrong: torch.Tensor, gap: torch.Tensor) -> tuple:
+def _rows(
+    a: torch.Tensor, b: torch.Tensor, dtype: torch.dtype, wrong: torch.Tensor, gap: torch.Tensor
+) -> tuple:
     """The four largest differences, in the order in which they stand."""
     gap = torch.where(wrong, gap, -1.0)
     worst = gap.flatten().argsort(descending=True, stable=True)[: min(4, int(wrong.sum()))]
@@ -228,7 +260,9 @@ def _rows(a: torch.Tensor, b: torch.Tensor, wrong: torch.Tensor, gap: torch.Tens
     for flat in worst.sort().values.tolist():
         index = tuple(int(i) for i in np.unravel_index(flat, gap.shape))
         place = "[" + ", ".join(map(str, index)) + "]" if index else "value"
-        rows.append((place, *_apart(a.flatten()[flat].item(), b.flatten()[flat].item())))
+        pair = (a.flatten()[flat].item(), b.flatten()[flat].item())
+        pair = tuple(map(bool, pair)) if dtype == torch.bool else pair
+        rows.append((place, *_apart(*pair)))
     return tuple(rows)
 
 

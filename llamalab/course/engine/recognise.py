@@ -21,8 +21,9 @@ from llamalab.course.engine.difference import difference
 from llamalab.course.engine.errors import one_line
 from llamalab.course.engine.task import Misconception, Task
 
-BESIDES = " (That is not all: something else is different too.)"
+BESIDES = " (It explains a part of what differs, not all of it: mend it, and check again.)"
 CODES = (torch.int8, torch.uint8)
+STOPS = " (And with other arguments it stops: {})"
 ALSO_DTYPE = " (And besides, the dtype that comes out is another.)"
 
 
@@ -113,8 +114,12 @@ def _closest(
     best = _single(fits, key=lambda fit: (-len(fit.explained), fit.contradicts))
     if best is None:
         return None
-    alone = any(fit.misconception is best and fit.far == 0 for fit in fits)
-    return Recognised(best.name, best.says if alone else best.says + BESIDES)
+    fit = next(fit for fit in fits if fit.misconception is best)
+    if fit.far == 0:
+        return Recognised(best.name, best.says)
+    stops = next((got[i].error for i in failing if i not in fit.explained and got[i].error), None)
+    besides = STOPS.format(one_line(stops)) if stops else BESIDES
+    return Recognised(best.name, best.says + besides)
 
 
 def _fit(

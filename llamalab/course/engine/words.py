@@ -77,10 +77,10 @@ def given(task: Task, probe: tuple) -> str:
 
 def _shown(value: Any) -> str:
     """Small tensors of whole numbers or truth values in full; of all others the shape."""
-    if isinstance(value, torch.Tensor) and not value.is_floating_point():
-        if 0 < value.numel() <= 12 and not value.is_complex():
+    if isinstance(value, torch.Tensor) and not (value.is_floating_point() or value.is_complex()):
+        if 0 < value.numel() <= (12 if value.dtype == torch.bool else 64):
             return str(value.tolist())
-    return describe(value)
+    return describe(value, longest=160)
 
 
 # -- before it is run --------------------------------------------------------------------------
@@ -167,14 +167,19 @@ def left_settings(settings: str) -> str:
 
 
 def left_arguments(task: Task, changed: tuple[int, ...]) -> str:
-    names = [task.arguments[i] for i in changed]
+    names = "` and `".join(task.arguments[i] for i in changed)
+    was, it, a_copy = ("were", "them", "copies") if changed[1:] else ("was", "it", "a copy")
     return (
-        f"After the call `{'`, `'.join(names)}` was no longer what it had been. Whoever "
-        f"called your function still needs it: work on a copy, or build a new value."
+        f"After the call `{names}` {was} no longer the same: `x += …`, `x[…] = …`, `append`, and "
+        f"what ends in `_`, such as `x.mul_(2)`, write into the value itself. Whoever called your "
+        f"function still needs {it}: work on {a_copy}, or build a new value."
     )
 
 
 def sentence(found: Difference) -> str:
+    """Nothing where the table below it says the same."""
+    if found.says == "the answer differs":
+        return ""
     return found.says[0].upper() + found.says[1:] + "."
 
 
@@ -187,8 +192,8 @@ def used_autograd(how: str) -> str:
 
 def too_large(size: int, shape: tuple[int, ...], limit: int) -> str:
     return (
-        f"On the way it makes a tensor {shape} of {size:,} numbers; {limit:,} are enough for "
-        f"the largest. The values are right, and what was to be saved is not saved."
+        f"On the way it makes a tensor {shape}, which holds {size:,} numbers. It can be done with "
+        f"none of more than {limit:,}. The values are right, and what was to be saved is not saved."
     )
 
 

@@ -72,11 +72,11 @@ def test_only_numbers_out_of_tolerance_are_counted_and_what_is_right_is_named():
     got[:4] += 0.5
     found = difference(got, want)
     assert found.says == (
-        "the answer differs in 12 of 15 numbers, by 0.5 at the most; the last row is right"
+        "the answer differs in 12 of 15 numbers, by 0.5 at the most; all of the last row is right"
     )
     got, want = torch.ones(2, 3, 4), torch.ones(2, 3, 4)
     got[:, 1:] = 2
-    assert difference(got, want).says.endswith("; [:, 0] is right")
+    assert difference(got, want).says.endswith("; all of [:, 0] is right")
     got[1, 0, 2] = 3
     assert "right" not in difference(got, want).says
 
@@ -100,6 +100,33 @@ def test_keys_are_named():
     assert says == "the answer misses 'b' and has 'x', which should not be there"
     says = difference({}, dict.fromkeys("abcde", 1)).says
     assert says == "the answer misses 'a', 'b' and 'c' and 2 more"
+
+
+def test_several_results_are_counted_in_words_and_a_lists_items_by_index():
+    assert difference((1, 3), (1, 2)).says == "the second result differs"
+    assert difference((1, [2, 3]), (1, [2, 4])).says == "the second result at [1] differs"
+    assert difference([[1], [2]], [[1], [3]]).says == "the item at [1][0] differs"
+    assert difference([5] * 6, (5, 5, 5, 5, 5, 6)).says == "the item at [5] differs"
+
+
+def test_lists_of_unequal_length_are_shown_where_they_part():
+    found = difference(list(range(20)), [*range(9), *range(10, 20)])
+    assert found.says == "the answer has 20 items, not 19; they part at [9]"
+    assert found.rows == (
+        ("from [7] on", "[7, 8, 9, 10, 11, 12, 13, 14, …]", "[7, 8, 10, 11, 12, 13, 14, 15, …]"),
+    )
+    found = difference((["a"], ["b", "c"]), (["a"], ["b"]))
+    assert found.says == "the second result has 2 items, not 1"
+    assert found.rows == (("the second result", "['b', 'c']", "['b']"),)
+    ((_, mine, want),) = difference(list(range(9)), list(range(12))).rows
+    assert (mine, want) == ("[7, 8]", "[7, 8, 9, 10, 11]")
+
+
+def test_truth_values_are_not_numbers():
+    got, want = torch.ones(2, 2).bool(), torch.eye(2).bool()
+    found = difference(got, want)
+    assert found.says == "the answer differs in 2 of 4 truth values"
+    assert found.rows == (("[0, 1]", "True", "False"), ("[1, 0]", "True", "False"))
 
 
 def test_a_float_for_an_int_is_a_type():

@@ -76,12 +76,36 @@ def test_the_same_wherever_it_is_wrong_is_named():
     result = check(
         "if len(x) == 1: return x.softmax(-1) * weight\n    return x.softmax(0) * weight"
     )
-    assert (result.named, "That is not all" in result.text) == ("columns", False)
+    assert (result.named, "It explains a part" in result.text) == ("columns", False)
 
 
 def test_a_second_mistake_besides_is_said():
     result = check("y = x.softmax(-1) + weight\n    return y if len(x) < 4 else y.pow(3)")
-    assert result.named == "adds" and "That is not all" in result.text
+    assert result.named == "adds" and "It explains a part" in result.text
+
+
+def test_where_it_stops_besides_is_said():
+    result = check("if len(x) > 3: raise KeyError('no')\n    return x.softmax(-1) + weight")
+    assert result.named == "adds"
+    assert "You added. (And with other arguments it stops: KeyError: 'no')" in result.text
+
+
+def test_several_arguments_that_were_changed_are_named_together():
+    result = check("y = x.softmax(-1) * weight; x += 1; weight.mul_(2); return y")
+    assert "`x` and `weight` were no longer the same" in result.text
+    assert "still needs them: work on copies" in result.text
+    result = check("y = x.softmax(-1) * weight; x += 1; return y")
+    assert "`x` was no longer" in result.text and "still needs it: work on a copy" in result.text
+
+
+def test_float64_that_went_through_float32_is_told_so():
+    """And not, as it once was, that rows stand in another order."""
+    wide = dataclasses.replace(
+        EXERCISE, probes=lambda: [(x.double(), w.double(), i) for x, w, i in probes()]
+    )
+    result = check("return (x.float().softmax(-1) * weight.float()).double()", wide)
+    assert result.named == "digits" and "some step of yours works in float32" in result.text
+    assert check("return x.softmax(-1) * weight * 1.0001", wide).named != "digits"
 
 
 def test_up_to_dtype():
@@ -110,7 +134,7 @@ def test_single_numbers_are_taken_together_from_several_probes():
         MEANS, probes=lambda: [*probes(), *((x[:2, 1:], w[1:], ids) for x, w, ids in probes())]
     )
     result = check(body, many)
-    assert result.named is not None and "You added. (That is not all" in result.text
+    assert result.named is not None and "You added. (It explains a part" in result.text
 
 
 CODES = dataclasses.replace(
@@ -126,7 +150,7 @@ CODES = dataclasses.replace(
 def test_codes_that_agree_in_many_places_are_no_accident():
     body = "return (9 * x).floor().to(torch.int8) if len(x) > 1 else (9 * x).ceil().to(torch.int8)"
     result = check(body, dataclasses.replace(CODES, probes=lambda: probes()[2:]))
-    assert "You rounded down. (That is not all" in result.text
+    assert "You rounded down. (It explains a part" in result.text
     few = dataclasses.replace(CODES, probes=lambda: [(x[:2, :3], w, i) for x, w, i in probes()[2:]])
     assert check(body, few).named is None, "a few small numbers may agree by accident"
 
@@ -216,7 +240,11 @@ def test_a_tensor_that_is_too_large_is_seen_and_views_are_not_counted():
     assert check(wide, exercise) == 2
     wide = "return x.softmax(-1) * weight.repeat(50, 1)[0]"
     result = check(wide, exercise)
-    assert result.kind == "too large" and "(50, 5) of 250 numbers; 10 are enough" in result.text
+    assert (
+        result.kind == "too large"
+        and "(50, 5), which holds 250 numbers. It can be done with none of more than 10"
+        in result.text
+    )
 
 
 # -- whose fault -----------------------------------------------------------------------------
@@ -302,5 +330,5 @@ def test_another_rounding_in_16_bits_is_no_second_mistake(tmp_path, monkeypatch)
         return in_turns(q, k, v, mask) * (1 if q.dtype == torch.float32 else 2)
 
     says = repr(ex.attention.check(in_turns)._repr_html_())
-    assert "K1 K2 K1 K2" in says and "something else" not in says
-    assert "something else" in repr(ex.attention.check(and_twice_in_halves)._repr_html_())
+    assert "K1 K2 K1 K2" in says and "It explains a part" not in says
+    assert "It explains a part" in repr(ex.attention.check(and_twice_in_halves)._repr_html_())
