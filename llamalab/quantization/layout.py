@@ -74,7 +74,10 @@ def layout(kind: str, bits: int, shape: tuple[int, int], group_size: int = GROUP
 
 def _check_row(width: int, size: int) -> None:
     if size < 1 or width % size:
-        raise ValueError(f"blocks of {size} must divide a row, and a row has {width} numbers")
+        raise ValueError(
+            f"blocks of {size} must divide a row, and a row has {width} numbers: the model's dim and "
+            f"hidden_dim are to be multiples of {size}"
+        )
 
 
 def outer_kind(kind: str) -> str:
