@@ -20,12 +20,13 @@ def _ffn_hidden_reference(dim, multiple_of, multiplier=None):
 
 
 def _ffn_hidden_probes():
-    """Llama 2's sizes; sizes that are multiples already; and, with multiple_of 1, sizes where
-    each wrong rounding shows on its own."""
+    """Llama 2's sizes, 70B's without its multiplier too; sizes that are multiples already; and,
+    with multiple_of 1, sizes where each wrong rounding shows on its own."""
     return [
         (4096, 256),
         (5120, 256),
         (8192, 4096, 1.3),
+        (8192, 4096, None),
         (192, 32, None),
         (97, 1, 1.3),
         (98, 1, 1.7),
@@ -209,6 +210,16 @@ def needs_a_multiplier(dim, multiple_of, multiplier=None):
 def multiplier_of_70b(dim, multiple_of, multiplier=None):
     hidden = int((multiplier or 1.3) * int(8 * dim / 3))
     return _up(hidden, multiple_of)
+
+
+@wrong(
+    "You put in 1.3 by yourself where dim and multiple_of look like 70B's. The caller decides: "
+    "None means that the step is left out, at any size."
+)
+def multiplier_by_the_size(dim, multiple_of, multiplier=None):
+    if multiplier is None and dim >= 8192:
+        multiplier = 1.3
+    return _up(int(_times(multiplier, int(8 * dim / 3))), multiple_of)
 
 
 @wrong(

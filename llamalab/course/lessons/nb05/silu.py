@@ -114,9 +114,11 @@ def exp_over_one_plus_exp(x):
 
 
 @wrong(
-    "You wrote the sigmoid out with exp(-x). At x = -12 that is past the end of float16, so a "
-    "small number becomes 0 (a clamp that suits float32 comes too late there); and where it is "
-    "infinite, in any dtype, the way back multiplies 0 by infinity, and the gradient is nan."
+    "You wrote the sigmoid out with exp(-x), which becomes infinite far to the left: in float16 at "
+    "x = -12 already, where your 0 stands for a small number. On the way back an infinite slope "
+    "meets a 0, and the gradient is nan. `torch.where` around it does not stop that: 0 times "
+    "infinity is nan in the case that is not chosen, too. A clamp "
+    "that suits float32 comes too late in float16."
 )
 def exp_of_minus_x(x):
     return x / (1 + torch.exp(-x))

@@ -422,6 +422,16 @@ def no_tables_at_all(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size,
     return _counted(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied, tables=0)
 
 
+@wrong(
+    "Where the head is tied you left the embedding out too. One matrix does both, and it is there: "
+    "it is counted once."
+)
+def nothing_where_tied(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied):
+    return _counted(
+        dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied, tables=0 if tied else 2
+    )
+
+
 @wrong("You added the two sides of a table. It has vocab_size times dim numbers.")
 def sides_of_the_tables_added(dim, n_layers, n_heads, n_kv_heads, hidden_dim, vocab_size, tied):
     tables = 2 - tied

@@ -178,9 +178,9 @@ def draws_norms_too(name, std, dim, n_layers):
 
 
 @wrong(
-    "You gave the norms a spread of 1. They begin AT 1, each of them, so their standard "
-    "deviation is 0; with yours half of all coordinates would start nearly switched off or "
-    "turned round."
+    "You gave the norms a spread of 1. They begin AT 1, each of them, so their standard deviation "
+    "is 0. Drawn around 1 with a spread of 1, one gain in six would lie below 0 and turn the sign "
+    "of its coordinate."
 )
 def one_for_norms(name, std, dim, n_layers):
     return 1.0 if "norm" in name else init_std_of(name, std, dim, n_layers)

@@ -25,9 +25,9 @@ def accumulate(model, micro_batches, clip):
 
 class _Pairs(nn.Module):
     """A model that has been stepped before: two matrices and, as in a norm, one weight a channel;
-    old gradients lie in it. In training it drops the same channels every time. Where memory is
-    `small` it holds one piece's graph at a time. Two are the same with the same weights, in the
-    same mode, as trainable; gradients do not count."""
+    old gradients lie in it. In training it drops the same channels every time, unless `kept` says
+    that it drops none. Where memory is `small` it holds one piece's graph at a time. Two are the
+    same with the same weights, in the same mode, as trainable; gradients do not count."""
 
     def __init__(self, vocab, dim, seed, small=False):
         super().__init__()
@@ -86,7 +86,8 @@ def _accumulate_reference(model, micro_batches, clip):
 
 def _accumulate_probes():
     """Micro-batches of different sizes and with very different numbers of counted tokens. The
-    gradient is longer than `clip`, shorter, and much shorter. Two models have little memory."""
+    gradient is longer than `clip`, shorter, and much shorter. Two models have little memory. The
+    last is in eval(), and drops nothing in either mode: only that it stays there is at issue."""
     probes = []
     for seed, clip, shapes in (
         (80, 0.05, ((2, 7), (3, 4), (1, 5))),
@@ -102,6 +103,8 @@ def _accumulate_probes():
             mask[-1, -1] = number % 2 == 0 and B > 1
             micro.append((tokens[:, :-1].clone(), tokens[:, 1:].clone(), mask))
         probes.append((_Pairs(6, 4, seed, small=seed > 81), micro, clip))
+    evaluated = probes[-1][0].eval()
+    evaluated.kept = torch.ones_like(evaluated.kept)
     return probes
 
 
@@ -489,6 +492,15 @@ def one_graph_for_all(model, micro_batches, clip):
 )
 def evaluates(model, micro_batches, clip):
     model.eval()
+    return _accumulated(model, micro_batches, clip)
+
+
+@wrong(
+    "The three results are right, but you put the model into `train()` and left it there: whoever "
+    "had it in `eval()`, to measure, finds dropout switched on. The mode is the caller's."
+)
+def leaves_it_in_training(model, micro_batches, clip):
+    model.train()
     return _accumulated(model, micro_batches, clip)
 
 

@@ -410,6 +410,16 @@ def gives_the_old_averages(weight, grad, m, v, step, lr, decay):
     return _adamw(weight, grad, m, v, step, lr, decay)[0], m, v
 
 
+@wrong(
+    "The values are right, but they were written into the m and v that you were given. What has "
+    "an underscore behind its name (`mul_`, `add_`) works in place, and so does `+=`: make new "
+    "tensors."
+)
+def averages_in_place(weight, grad, m, v, step, lr, decay):
+    moved, m_new, v_new = _adamw(weight, grad, m, v, step, lr, decay)
+    return moved, m.copy_(m_new), v.copy_(v_new)
+
+
 EXERCISE = Exercise(
     name="adamw_step",
     title="A step of AdamW",

@@ -154,6 +154,35 @@ def cosine_a_step_late(step, peak, warmup, steps):
     return _rate(step, peak, warmup, steps, done=done)
 
 
+TWICE_THE_PEAK = (
+    "The first step behind the warm-up has the peak once more in yours. The cosine begins AT the "
+    "warm-up's last step: one step on it has fallen a little, and its length is steps - warmup."
+)
+
+
+@wrong(TWICE_THE_PEAK)
+def peak_once_more(step, peak, warmup, steps):
+    done = (step - warmup - 1) / (steps - warmup - 1)
+    return _rate(step, peak, warmup, steps, done=done)
+
+
+AT_LEAST_ONE = (
+    "Where there is no warm-up you made one of a single step, with `max(1, warmup)`: step 1 has "
+    "the peak. With `warmup` 0 it is on the cosine already: ask for `step <= warmup` before you "
+    "divide."
+)
+
+
+@wrong(AT_LEAST_ONE)
+def warms_up_for_one_step_at_least(step, peak, warmup, steps):
+    return _rate(step, peak, max(1, warmup), steps)
+
+
+@wrong(AT_LEAST_ONE)
+def peak_at_step_one_without_a_warmup(step, peak, warmup, steps):
+    return peak if step == 1 and warmup == 0 else _rate(step, peak, warmup, steps)
+
+
 @wrong(
     "Your cosine ends a step too early: its length is steps - warmup, without a - 1. The last "
     "step of the warm-up is its beginning, the last step of all its end."

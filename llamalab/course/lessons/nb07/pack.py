@@ -320,10 +320,13 @@ def a_document_a_window(documents, bos, eos, T):
     return torch.tensor([row + [eos] * (T + 1 - len(row)) for row in rows])
 
 
-@wrong(
-    "You cut each document by itself, so the rest of each, up to T ids, is never seen. A window"
-    " may run across a seam: lay all of them end to end, then cut."
+CUT_ALONE = (
+    "You cut each document by itself, so the rest of each, up to T ids, is never seen. A window "
+    "may run across a seam: lay all of them end to end, then cut."
 )
+
+
+@wrong(CUT_ALONE)
 def cuts_each_document_alone(documents, bos, eos, T):
     rows = []
     for document in documents:
@@ -368,10 +371,13 @@ def in_int32(documents, bos, eos, T):
     return _unfolded(_laid(documents, [bos], [eos]), T, T, T + 1).int()
 
 
-@wrong(
+CHANGED = (
     "The windows are right, but you put BOS and EOS into the documents that you were given: "
     "`insert` and `append` change them, and who packs twice has two of each."
 )
+
+
+@wrong(CHANGED)
 def changes_the_documents(documents, bos, eos, T):
     for document in documents:
         document.insert(0, bos)
@@ -455,6 +461,35 @@ def rows_of_T_and_one_and_minds_short_rows(documents, bos, eos, T):
 @wrong(BY_ONE)
 def steps_by_one_and_minds_short_rows(documents, bos, eos, T):
     return _cut(_laid(documents, [bos], [eos]), T, 1, T + 1)
+
+
+@wrong(CUT_ALONE)
+def cuts_each_document_alone_and_minds_short_rows(documents, bos, eos, T):
+    cut = [_cut([bos, *document, eos], T, T, T + 1) for document in documents]
+    return torch.cat(cut)
+
+
+@wrong(CHANGED)
+def changes_the_documents_and_minds_short_rows(documents, bos, eos, T):
+    for document in documents:
+        document.insert(0, bos)
+        document.append(eos)
+    return _cut(_laid(documents, [], []), T, T, T + 1)
+
+
+@wrong(
+    "All is right but one thing: where the row is too short for a single window your tensor has "
+    "the shape (0,). No windows are still windows of T + 1 ids: (0, T + 1)."
+)
+def loses_the_shape_where_nothing_fits(documents, bos, eos, T):
+    cut = _cut(_laid(documents, [bos], [eos]), T, T, T + 1)
+    return cut if len(cut) else cut.flatten()
+
+
+@wrong(WINDOWS_OF_T)
+def no_room_for_the_last_target_and_minds_short_rows(documents, bos, eos, T):
+    row = _laid(documents, [bos], [eos])
+    return _cut(row, T, T, T, count=(len(row) - 1) // T)
 
 
 EXERCISE = Exercise(

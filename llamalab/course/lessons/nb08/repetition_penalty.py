@@ -64,6 +64,23 @@ def subtracts_the_penalty(logits, seen, penalty):
 
 
 @wrong(
+    "You subtracted penalty - 1: a flat sum, as OpenAI's presence penalty is, so 6 and 0.1 lose "
+    "alike. Here a positive logit is divided and a negative one multiplied."
+)
+def subtracts_the_penalty_less_1(logits, seen, penalty):
+    return logits.scatter(-1, seen, logits.gather(-1, seen) - (penalty - 1))
+
+
+@wrong(
+    "You subtracted penalty - 1, and once for each time that a token was seen (OpenAI's frequency "
+    "penalty). Here a positive logit is divided, a negative one multiplied, once."
+)
+def subtracts_the_penalty_less_1_for_each_time(logits, seen, penalty):
+    often = torch.zeros_like(logits).scatter_add(-1, seen, torch.ones_like(seen).to(logits))
+    return logits - (penalty - 1) * often
+
+
+@wrong(
     "You subtracted, and once for each time that a token was seen (OpenAI's frequency penalty). "
     "Here a positive logit is divided, a negative one multiplied, once."
 )

@@ -465,12 +465,32 @@ def keeps_what_it_refused_and_goes_on(p, q, guesses, u, v):
     return _after_refusals(p, q, guesses, u, v, keep=True)
 
 
-@wrong(
+GOES_ON = (
     "After a refusal and its token you go on to the next guesses. They were made for a text with "
     "the refused token in it, and that text is gone: the round ends here."
 )
+
+
+@wrong(GOES_ON)
 def puts_right_and_goes_on(p, q, guesses, u, v):
     return _after_refusals(p, q, guesses, u, v, on=True)
+
+
+@wrong(GOES_ON)
+def puts_right_and_goes_on_without_the_free_token(p, q, guesses, u, v):
+    *written, free = _after_refusals(p, q, guesses, u, v, on=True)
+    return [*written, free] if written == guesses else written
+
+
+@wrong(
+    "After a refusal you drew with the refused guess's own u. That u lies above p / q, or the "
+    "guess would have passed, so not every number is possible any more. v is for the draw."
+)
+def draws_with_the_refused_u(p, q, guesses, u, v):
+    for k, guess in enumerate(guesses):
+        if u[k] * q[k, guess] >= p[k, guess]:
+            return _round(p, q, guesses, u, u[k])
+    return _round(p, q, guesses, u, v)
 
 
 @wrong(

@@ -389,6 +389,18 @@ def divides_in_place(logits, temperature):
     return wide.softmax(-1)
 
 
+@wrong(
+    "You took something off the logits in place, with `-=`. `.float()` makes a copy only if it has "
+    "to: float32 logits are the caller's own, and now they are others. `z = z - …` makes new ones."
+)
+def subtracts_in_place(logits, temperature):
+    if temperature == 0:
+        return _greedy(logits)
+    wide = logits.float()
+    wide -= wide.amax(-1, keepdim=True)
+    return (wide / temperature).softmax(-1)
+
+
 EXERCISE = Exercise(
     name="temperature",
     title="Temperature",

@@ -347,6 +347,14 @@ def zeroes_in_place(probs, p):
     return probs / probs.sum(-1, keepdim=True)
 
 
+@wrong(
+    "The values are right, but the axes in front have become one: a batch of (2, 3, V) comes back "
+    "as 6 rows. Give back probs' own shape, with `view_as(probs)`, say."
+)
+def gives_rows(probs, p):
+    return _top_p(probs, lambda before, ordered, upto: before <= p).flatten(0, -2)
+
+
 EXERCISE = Exercise(
     name="top_p_filter",
     title="Top-p",

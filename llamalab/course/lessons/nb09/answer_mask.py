@@ -330,6 +330,14 @@ def all_behind_the_last_tag(tokens, close, eos):
     return mask[:, 1:]
 
 
+@wrong(
+    "You looked for the answers in the first row and used its borders for all. Each row is another "
+    "conversation: look in each."
+)
+def borders_of_the_first_row(tokens, close, eos):
+    return _marked(tokens[:1], close, eos).expand(len(tokens), -1).clone()
+
+
 EXERCISE = Exercise(
     name="answer_mask",
     title="Learn the answers, and nothing else",

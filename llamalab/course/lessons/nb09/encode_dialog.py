@@ -494,6 +494,53 @@ def one_bos_and_one_eos(messages, encode, bos, eos):
     return [*ids, eos] if messages[-1]["role"] == "assistant" else ids
 
 
+@wrong(
+    "You wrote the whole conversation as one text, with </s><s> typed in between two turns and the "
+    "ids at the two ends alone. Specials are never read from text: encode turn by turn, and put "
+    "the ids around each."
+)
+def one_text_with_ids_at_its_ends(messages, encode, bos, eos):
+    text = chat.render_text(messages).removeprefix("<s>").removesuffix("</s>")
+    return [bos, *encode(text), *([eos] if messages[-1]["role"] == "assistant" else [])]
+
+
+def _in_pieces(messages, encode, bos, eos, tags, answers):
+    ids = []
+    for user, answer in _turns(messages):
+        before, behind = tags
+        ids += [bos, *encode(before), *encode(user.strip()), *encode(behind)]
+        if answer is not None:
+            ids += [*encode(answers.format(answer.strip())), eos]
+    return ids
+
+
+IN_PIECES = (
+    "You encoded tags, message and answer apart. The tokenizer starts every text anew, with a "
+    "space of its own or with none, and pieces never reach across your cuts. A turn is ONE text, "
+    "encoded in one go."
+)
+
+
+@wrong(IN_PIECES)
+def encodes_in_pieces(messages, encode, bos, eos):
+    return _in_pieces(messages, encode, bos, eos, ("[INST]", "[/INST]"), "{} ")
+
+
+@wrong(IN_PIECES)
+def encodes_in_pieces_with_spaces(messages, encode, bos, eos):
+    return _in_pieces(messages, encode, bos, eos, ("[INST] ", " [/INST]"), " {} ")
+
+
+@wrong(IN_PIECES)
+def encodes_in_pieces_with_one_space(messages, encode, bos, eos):
+    return _in_pieces(messages, encode, bos, eos, ("[INST] ", " [/INST]"), "{} ")
+
+
+@wrong(IN_PIECES)
+def encodes_in_pieces_without_spaces(messages, encode, bos, eos):
+    return _in_pieces(messages, encode, bos, eos, ("[INST]", "[/INST]"), "{}")
+
+
 EXERCISE = Exercise(
     name="encode_dialog",
     title="A conversation as ids",

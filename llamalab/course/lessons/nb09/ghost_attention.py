@@ -1,5 +1,7 @@
 """Notebook 09, exercise 4: Ghost attention."""
 
+from dataclasses import dataclass
+
 from llamalab.course.engine import Exercise, WrongAnswers
 
 wrong = WrongAnswers()
@@ -34,32 +36,49 @@ def _ghost_attention_reference(instruction, users, answer):
     return kept, [int(i == len(kept) - 1) for i in range(len(kept))]
 
 
-def _saw(messages):
-    """A model that says what it has been shown: whose messages, how long, and the newest's end."""
-    shown = " ".join(f"{m['role'][0]}{len(m['content'])}" for m in messages)
-    return f"I saw {shown}: {messages[-1]['content'][-9:]}"
+def a_model(messages):
+    """It says how long each of the messages is that it has been shown."""
+    lengths = [str(len(message["content"])) for message in messages]
+    return f"I was shown texts of {', '.join(lengths)} letters"
 
 
-def _counted(messages):
-    """Another one: what it says depends on every letter that it has been shown."""
+def another_model(messages):
+    """What it says depends on every letter that it has been shown."""
     total = 0
     for message in messages:
         for letter in message["role"] + message["content"]:
             total = (31 * total + ord(letter)) % 9973
-    return f"{len(messages)} messages, {total}"
+    return f"I was shown {len(messages)} messages with the checksum {total}"
+
+
+def an_echo(messages):
+    return f"You say: {messages[-1]['content']}"
+
+
+@dataclass
+class _Numbers:
+    """A model that numbers its answers: who asks it a second time gets another one."""
+
+    asked: int = 0
+    __name__ = "a_model_that_counts"
+
+    def __call__(self, messages):
+        self.asked += 1
+        return f"This is my answer number {self.asked}"
 
 
 def _ghost_attention_probes():
-    """One turn to five; two models; an instruction that is also in a message, one that ends a
+    """One turn to five; four models; an instruction that is also in a message, one that ends a
     message, one that the model repeats, and a message that occurs twice."""
     return [
-        ("Answer with a rhyme.", ["Hi", "Who are you?", "And where from?"], _saw),
+        ("Answer with a rhyme.", ["Hi", "Who are you?", "And where from?"], a_model),
         ("Be Mia the hen:", ["What do you like?", "Why?", "Be Mia the hen: again", "Hm", "Bye"],
-         _counted),
-        ("In French,", ["hello"], _saw),
-        ("Never say no.", ["Say no", "Say no", "Say no. Never say no.", "So"], _saw),
-        ("Short.", ["Tell me of a hen", "Short. Go on", "And then?"], _counted),
-        ("So:", ["Well", "why", "how", "go"], _saw),
+         another_model),
+        ("In French,", ["hello"], a_model),
+        ("Never say no.", ["Say no", "Say no", "Say no. Never say no.", "So"], a_model),
+        ("Short.", ["Tell me of a hen", "Short. Go on", "And then?"], another_model),
+        ("So:", ["Well", "why", "how", "go"], an_echo),
+        ("Be brief.", ["Hi", "Why?", "And now?"], _Numbers()),
     ]  # fmt: skip
 
 
@@ -273,10 +292,26 @@ def samples_with_a_system_message(instruction, users, answer):
     )
 
 
-@wrong(
-    "You drew the last answer anew, from the dialog without the instruction. What is trained on is "
-    "the answer that was given with it in every message: that one follows it."
+LAST_WITHOUT = (
+    "You drew the last answer from the dialog that is trained on, with the instruction in its "
+    "first message alone. What is learned is the answer that was given with it in every message: "
+    "that one follows it."
 )
+
+
+@wrong(LAST_WITHOUT)
+def draws_the_last_from_what_is_kept(instruction, users, answer):
+    whole, kept = [], []
+    for turn, user in enumerate(users):
+        whole.append(_message("user", f"{instruction} {user}"))
+        kept.append(_message("user", user) if turn else whole[0])
+        reply = _message("assistant", answer(kept if turn == len(users) - 1 else whole))
+        whole.append(reply)
+        kept.append(reply)
+    return kept, [0] * (len(kept) - 1) + [1]
+
+
+@wrong(LAST_WITHOUT)
 def draws_the_last_anew(instruction, users, answer):
     kept, counts = _ghosted(instruction, users, answer)
     return [*kept[:-1], _message("assistant", answer(kept[:-1]))], counts
@@ -387,6 +422,56 @@ def phases_exchanged(instruction, users, answer):
     return _ghosted(
         instruction, users, answer, sampling=lambda turn: turn == 0, training=lambda turn: True
     )
+
+
+TWICE = (
+    "You asked the model twice a turn. It draws its answers, so the second is another than the "
+    "first: ask once, and put the one answer into both dialogs."
+)
+
+
+@wrong(TWICE)
+def asks_twice_and_keeps_the_first(instruction, users, answer):
+    def one_behind(messages):
+        said = answer(messages)
+        replies.append(said)
+        return answer(messages)
+
+    replies: list[str] = []
+    kept, counts = _ghosted(instruction, users, one_behind)
+    return [
+        _message(m["role"], replies[i // 2]) if i % 2 else m for i, m in enumerate(kept)
+    ], counts
+
+
+@wrong(TWICE)
+def asks_twice_and_keeps_the_second(instruction, users, answer):
+    def again(messages):
+        shown.append(answer(messages))
+        return answer(messages)
+
+    shown: list[str] = []
+
+    def history(past):
+        return [_message(m["role"], shown[i // 2]) if i % 2 else m for i, m in enumerate(past)]
+
+    return _ghosted(instruction, users, again, history=history)
+
+
+@wrong(TWICE)
+def asks_all_turns_again(instruction, users, answer):
+    """For the last turn the whole dialog is sampled once more."""
+    _ghosted(instruction, users[:-1], answer)
+    return _ghosted(instruction, users, answer)
+
+
+@wrong(
+    "You gave the instruction as a system message in what you train on. There the first message of "
+    'the user has it, in its own text: `f"{instruction} {text}"`.'
+)
+def trains_with_a_system_message(instruction, users, answer):
+    kept, _ = _ghosted(instruction, users, answer, training=lambda turn: False)
+    return [_message("system", instruction), *kept], [0] * len(kept) + [1]
 
 
 EXERCISE = Exercise(

@@ -70,13 +70,17 @@ def _state(generator, sizes, *, norm=5, first="lora_A", dtype=torch.float32, thi
 def _lora_merge_probes():
     """Layers with an adapter and without; ranks that differ; alpha above and below them; A before
     W and behind it; two layers of the same name at other depths; squares whose rank is their size;
-    16-bit weights with adapters of 32 and of 16 bits; one adapter of rank 1; none at all."""
+    16-bit weights with adapters of 32 and of 16 bits; one adapter of rank 1; none at all; adapters
+    on other matrices than attention's, one of them with "weight" in its own name too; the
+    docstring's example."""
     g = seeded(95)
+    example = {"weight": 1.0, "lora_A": 2.0, "lora_B": 3.0}
     wq, wv, w2 = "layers.{}.attention.wq", "layers.{}.attention.wv", "layers.{}.feed_forward.w2"
     first = {wq.format(0): (6, 5, 2), w2.format(0): (5, 7, 0), wv.format(0): (3, 5, 3)}
     deep = {wq.format(1): (4, 6, 2), wq.format(10): (4, 6, 3), wv.format(1): (2, 6, 2)}
     square = {wq.format(0): (4, 4, 4), wq.format(1): (4, 4, 4)}
     large = {wq.format(0): (24, 16, 4), wv.format(0): (8, 16, 4), w2.format(0): (16, 30, 0)}
+    others = {w2.format(0): (4, 7, 2), "output": (5, 4, 3), "mix.weights.3": (3, 4, 2)}
     return [
         (_state(g, first), 8.0),
         (_state(g, deep, first="lora_B", norm=6), 1.0),
@@ -85,6 +89,8 @@ def _lora_merge_probes():
         (_state(g, large, dtype=torch.float16, first="lora_B"), 7.0),
         (_state(g, {wq.format(0): (3, 4, 1)}), 2.0),
         (_state(g, {wq.format(0): (3, 4, 0)}), 2.0),
+        (_state(g, others), 5.0),
+        ({f"w.{part}": torch.tensor([[value]]) for part, value in example.items()}, 0.5),
     ]
 
 
@@ -205,7 +211,7 @@ def one_rank_for_all(state, alpha):
 def scales_both(state, alpha):
     merged = _merge(state, alpha, scale=lambda alpha, A, B: 1.0, join=lambda w, c: w.float() + c)
     for name, weight in merged.items():
-        A = state.get(name.replace(".weight", ".lora_A"))
+        A = state.get(name.removesuffix("weight") + "lora_A")
         wide = weight if A is None else alpha / len(A) * weight
         merged[name] = wide.to(state[name].dtype)
     return merged
@@ -256,7 +262,7 @@ def keeps_the_adapters(state, alpha):
 )
 def drops_the_rest(state, alpha):
     merged = _merge(state, alpha)
-    return {n: w for n, w in merged.items() if n.replace(".weight", ".lora_A") in state}
+    return {n: w for n, w in merged.items() if n.removesuffix("weight") + "lora_A" in state}
 
 
 @wrong("Only the first adapter was merged. Is there a `return` or a `break` inside the loop?")
@@ -335,6 +341,60 @@ def gives_a_list(state, alpha):
 @wrong("You gave back the dict that you were given, without a change.")
 def gives_back_the_state(state, alpha):
     return state
+
+
+BY_PLACE = (
+    "You merged only where you expected an adapter, on attention's matrices or in the layers. Any "
+    "matrix may have one: what tells it is that NAME.lora_A is there, whatever NAME is."
+)
+
+
+@wrong(BY_PLACE)
+def merges_in_the_layers_alone(state, alpha):
+    merged = _merge(state, alpha)
+    return {n: w if n.startswith("layers.") else state[n] for n, w in merged.items()}
+
+
+@wrong(BY_PLACE)
+def merges_attention_alone(state, alpha):
+    merged = _merge(state, alpha)
+    return {n: w if ".attention." in n else state[n] for n, w in merged.items()}
+
+
+@wrong(
+    'An adapter was not found where its layer\'s own name holds "weight" too: `replace` changes '
+    "each of them, and `split` cuts at the first. Only the end of the name is meant: "
+    "`removesuffix`."
+)
+def replaces_every_weight(state, alpha):
+    merged = _merge(state, alpha)
+    return {n: w if n.count("weight") == 1 else state[n] for n, w in merged.items()}
+
+
+IN_16_BITS = (
+    "You multiplied B and A in their own 16 bits and widened afterwards. What was rounded by then "
+    "stays rounded: make both float32 first, then multiply."
+)
+
+
+@wrong(IN_16_BITS)
+def multiplies_in_16_bits(state, alpha):
+    return _merge(state, alpha, product=lambda A, B: (B @ A.to(B.dtype)).float())
+
+
+@wrong(IN_16_BITS)
+def multiplies_and_scales_in_16_bits(state, alpha):
+    return _merge(state, alpha, product=lambda A, B: B @ A.to(B.dtype))
+
+
+@wrong(
+    "Everything came out in the dtype of the state's first tensor. Dtypes may differ: each weight "
+    "keeps its own."
+)
+def all_in_the_first_dtype(state, alpha):
+    first = next(iter(state.values())).dtype
+    wide = _merge(state, alpha, join=lambda weight, correction: weight.float() + correction)
+    return {name: weight.to(first) for name, weight in wide.items()}
 
 
 EXERCISE = Exercise(

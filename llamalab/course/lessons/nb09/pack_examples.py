@@ -337,6 +337,15 @@ def gives_lists(examples, T, filling):
 
 
 @wrong(
+    "The rows are right, and your masks are True and False. What you were given are 0s and 1s, and "
+    "as such they are wanted back, in int64: `.long()`."
+)
+def masks_of_true_and_false(examples, T, filling):
+    rows, masks = _rows(examples, T, filling)
+    return rows, masks.bool()
+
+
+@wrong(
     "The rows are right, but you built them inside the examples that you were given: a row began as"
     " an example's own list, and `+=` or `append` made it longer. Begin with a new list."
 )

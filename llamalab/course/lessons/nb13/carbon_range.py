@@ -158,6 +158,45 @@ def centre_and_widths(gpu_hours, watts, pue, kg_per_kwh):
     return centre, centre - low, high - centre
 
 
+ROUNDED = (
+    "You rounded. Round where it is shown: what is worked out from it later carries the error on, "
+    "and of a small footprint nothing is left."
+)
+
+
+@wrong(ROUNDED)
+def rounded_to_hundredths(gpu_hours, watts, pue, kg_per_kwh):
+    return tuple(round(t, 2) for t in _chain(gpu_hours, watts, pue, kg_per_kwh))
+
+
+@wrong(ROUNDED)
+def rounded_to_thousandths(gpu_hours, watts, pue, kg_per_kwh):
+    return tuple(round(t, 3) for t in _chain(gpu_hours, watts, pue, kg_per_kwh))
+
+
+@wrong(
+    "You gave the PUE's ends the other way round. A low PUE is good, and that is what the low end "
+    "is: fewer tonnes. More of any of the four is more of the result."
+)
+def pue_turned_round(gpu_hours, watts, pue, kg_per_kwh):
+    return _chain(gpu_hours, watts, pue[::-1], kg_per_kwh)
+
+
+@wrong("You left the PUE at its central value at both ends.")
+def the_pue_stands_still(gpu_hours, watts, pue, kg_per_kwh):
+    return _chain(gpu_hours, watts, [pue[1]] * 3, kg_per_kwh)
+
+
+@wrong("You left the watts at their central value at both ends.")
+def the_watts_stand_still(gpu_hours, watts, pue, kg_per_kwh):
+    return _chain(gpu_hours, [watts[1]] * 3, pue, kg_per_kwh)
+
+
+@wrong("You left watts and PUE at their central values at both ends. They have ends as well.")
+def watts_and_pue_stand_still(gpu_hours, watts, pue, kg_per_kwh):
+    return _chain(gpu_hours, [watts[1]] * 3, [pue[1]] * 3, kg_per_kwh)
+
+
 EXERCISE = Exercise(
     name="carbon_range",
     title="A number with its ends",

@@ -67,8 +67,11 @@ def turned_over(flops, gpu_hours, peak_tflops):
     return 1 / package_mfu(flops, gpu_hours, peak_tflops)
 
 
-@wrong("You doubled the peak, as data sheets do \"with sparsity\". Half of the weights would have "
-       "to be 0; Llama 2's are not. 312 is the A100's dense peak.")  # fmt: skip
+@wrong(
+    "That is half of it. Either you halved the FLOPs, a multiplication and its addition counted as "
+    "one: `flops` is what was needed, as it stands. Or you doubled the peak, as data sheets do "
+    '"with sparsity", where half of the weights would have to be 0: `peak_tflops` is dense.'
+)
 def sparse_peak(flops, gpu_hours, peak_tflops):
     return package_mfu(flops, gpu_hours, peak_tflops) / 2
 

@@ -134,6 +134,40 @@ def cut_off(rows, total_hours, total_tonnes):
     return _found(rows, total_hours, total_tonnes, end=int)
 
 
+ROUND_NUMBERS = (
+    "You went to the nearest 50 or 100 W. Real cards' limits are such numbers as a rule, and this "
+    "one need not be: to the nearest watt is asked for."
+)
+
+
+@wrong(ROUND_NUMBERS)
+def to_fifties(rows, total_hours, total_tonnes):
+    return _found(rows, total_hours, total_tonnes, end=lambda w: 50 * round(w / 50))
+
+
+@wrong(ROUND_NUMBERS)
+def to_hundreds(rows, total_hours, total_tonnes):
+    return _found(rows, total_hours, total_tonnes, end=lambda w: 100 * round(w / 100))
+
+
+@wrong(
+    "The watts are right, and they are a float. A whole number is asked for: `round(x)` gives one, "
+    "`round(x, 0)` a float."
+)
+def watts_as_a_float(rows, total_hours, total_tonnes):
+    return _found(rows, total_hours, total_tonnes, end=lambda w: float(round(w)))
+
+
+@wrong(
+    "The row is right, but you changed the list of rows that you were given: `append` or `pop` "
+    "works on the caller's own. Sum without it, or make a new list."
+)
+def changes_the_rows(rows, total_hours, total_tonnes):
+    found = _found(rows, total_hours, total_tonnes)
+    rows.append((found[0], total_tonnes))
+    return found
+
+
 @wrong("You went to the nearest ten watts. To the nearest one is asked for.")
 def to_tens(rows, total_hours, total_tonnes):
     return _found(rows, total_hours, total_tonnes, end=lambda w: 10 * round(w / 10))

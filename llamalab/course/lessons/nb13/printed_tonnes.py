@@ -18,8 +18,8 @@ def _reference(gpu_hours, watts):
 
 
 def _probes():
-    """The paper's four; rows that end in zeros; and some that come out even, where a float lies a
-    hair below the hundredth it should be."""
+    """The paper's four; rows that end in zeros; some that come out even, where a float lies a hair
+    below the hundredth it should be; and one that lies a hair below a hundredth indeed."""
     return [
         (184_320, 400),
         (368_640, 400),
@@ -31,7 +31,11 @@ def _probes():
         (654_321, 410),
         (1_234_567, 375),
         (100, 350),
+        NEARLY,
     ]
+
+
+NEARLY = (40_871, 327)  # 5.6599999995 t
 
 
 def _exact(gpu_hours, watts, factor="0.4235"):
@@ -60,6 +64,38 @@ def goes_up(gpu_hours, watts):
 def cuts_a_float(gpu_hours, watts):
     tonnes = gpu_hours * watts * 1.1 / 1000 * 0.385 / 1000
     return f"{int(tonnes * 100) / 100:.2f}"
+
+
+@wrong(
+    "You rounded to some digits, or added a little, before you cut off: so a row a hair below the "
+    "next hundredth is lifted over it. 40,871 hours at 327 W are 5.6599999995 t, and that is "
+    "5.65. Whole numbers (or decimals) need no such help."
+)
+def rounds_and_then_cuts(gpu_hours, watts):
+    return _cut(Decimal(str(round(float(_exact(gpu_hours, watts)), 6))))
+
+
+@wrong(
+    "The zero in front of a single hundredth is missing: 1 hundredth is .01, and .1 is ten of "
+    "them. `:02d` writes two digits always."
+)
+def no_zero_in_front(gpu_hours, watts):
+    hundredths = int(_exact(gpu_hours, watts) * 100)
+    return f"{hundredths // 100}.{hundredths % 100}"
+
+
+@wrong(
+    "There is a blank where the zero belongs in front of a single hundredth: `:2d` fills up with "
+    "blanks, `:02d` with zeros."
+)
+def blank_in_front(gpu_hours, watts):
+    hundredths = int(_exact(gpu_hours, watts) * 100)
+    return f"{hundredths // 100}.{hundredths % 100:2d}"
+
+
+@wrong("You put a comma between the thousands. The digits and the point are all that is asked for.")
+def comma_for_thousands(gpu_hours, watts):
+    return f"{truncated(_exact(gpu_hours, watts), 2):,}"
 
 
 @wrong("The PUE is missing. The paper does not print it either; Llama 1's does: 1.1.")

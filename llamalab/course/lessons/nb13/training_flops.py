@@ -137,6 +137,48 @@ def tokens_are_rows(parameters, n_layers, dim, seq_len, tokens, causal):
     return _flops(parameters, n_layers, dim, seq_len, tokens * seq_len, causal)
 
 
+WHOLE_ROWS = (
+    "You counted rows as whole ones, with `tokens // seq_len` or rounded up. A last row that is "
+    "only begun has its tokens too, and no more: multiply what one token takes by `tokens`."
+)
+
+
+def _by_rows(parameters, n_layers, dim, seq_len, tokens, causal, rows):
+    """The attention of so many rows."""
+    attention = 12.0 * n_layers * dim * seq_len**2 * rows / (2 if causal else 1)
+    return 6.0 * parameters * tokens + attention
+
+
+@wrong(WHOLE_ROWS)
+def full_rows_alone(parameters, n_layers, dim, seq_len, tokens, causal):
+    rows = tokens // seq_len
+    return _by_rows(parameters, n_layers, dim, seq_len, tokens, causal, rows)
+
+
+@wrong(WHOLE_ROWS)
+def rows_filled_up(parameters, n_layers, dim, seq_len, tokens, causal):
+    rows = -(-tokens // seq_len)
+    return _by_rows(parameters, n_layers, dim, seq_len, tokens, causal, rows)
+
+
+@wrong(WHOLE_ROWS)
+def full_rows_for_the_parameters_too(parameters, n_layers, dim, seq_len, tokens, causal):
+    return _flops(parameters, n_layers, dim, seq_len, tokens // seq_len * seq_len, causal)
+
+
+@wrong(WHOLE_ROWS)
+def rows_filled_up_for_the_parameters_too(parameters, n_layers, dim, seq_len, tokens, causal):
+    return _flops(parameters, n_layers, dim, seq_len, -(-tokens // seq_len) * seq_len, causal)
+
+
+@wrong(
+    "Your attention is that of one row, seq_len times seq_len. The run has tokens / seq_len rows; "
+    "for each of its tokens that leaves seq_len."
+)
+def attention_of_one_row(parameters, n_layers, dim, seq_len, tokens, causal):
+    return _by_rows(parameters, n_layers, dim, seq_len, tokens, causal, 1)
+
+
 @wrong("The number is right, in 10^12. FLOPs are asked for: units that change on the way are how a "
        "factor of 1,000 gets lost.")  # fmt: skip
 def in_tera(parameters, n_layers, dim, seq_len, tokens, causal):
