@@ -178,7 +178,7 @@ def left_arguments(task: Task, changed: tuple[int, ...]) -> str:
 
 def sentence(found: Difference) -> str:
     """Nothing where the table below it says the same."""
-    if found.says == "the answer differs":
+    if found.rows and found.says == f"{found.rows[0][0]} differs":
         return ""
     return found.says[0].upper() + found.says[1:] + "."
 
