@@ -19,7 +19,7 @@ def _rms_norm_reference(x, weight, eps):
 
 def _rms_norm_probes():
     """Means that are not 0; inputs so small that eps decides; a row of zeros; one so small that
-    others' floors decide; a square; a single vector; float64 that float32 rounds to 1 and -1, so
+    another's floor decides; a square; a single vector; float64 that float32 rounds to 1 and -1, so
     that all ways through float32 end in the same numbers; an input that wants its gradient; axes of
     size 1; a view; one number that stands out from 400, as in trained models; very large vectors;
     one that is lost already; no vector."""
@@ -480,8 +480,9 @@ def zeros_by_hand(x, weight, eps):
 
 
 @wrong(
-    "Your length is right, sqrt(D) for every vector, but eps is not in it: `F.normalize` has a "
-    "floor of its own, 1e-12, and blows small vectors up to size 1, where eps would let go of them."
+    "Your length is right, sqrt(D) for every vector, but eps is not in it. What keeps you from 0 / "
+    "0 is a floor, 1e-12 in `F.normalize`, and it is so low that small vectors are blown up to "
+    "size 1, where eps would let go of them."
 )
 def normalizes_without_eps(x, weight, eps):
     return torch.nn.functional.normalize(x, dim=-1) * x.shape[-1] ** 0.5 * weight
