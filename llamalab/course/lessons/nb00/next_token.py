@@ -17,7 +17,14 @@ def _reference(ids):
 
 
 def _probes():
-    return [([1, 9038, 2501, 263, 931],), ([7, 3],), ([5, 5, 8, 5],), ([7],)]
+    """The example; shorter ones and a longer one; a token that comes again."""
+    return [
+        ([1, 9038, 2501, 263, 931],),
+        ([7, 3],),
+        ([5, 5, 8, 5],),
+        ([7],),
+        ([1, 306, 763, 6635, 322, 306, 763, 26361],),
+    ]
 
 
 @wrong(
@@ -115,28 +122,40 @@ def every_beginning_by_itself(ids):
     return [ids[:i] for i in range(1, len(ids))], ids[1:]
 
 
-@wrong(
+MADE_UP = (
     "You made up a target for the last token. What follows it is not known, and a made-up "
     "answer would be learned like a true one: leave the last token out of the inputs."
 )
+
+
+@wrong(MADE_UP)
 def fills_up_with_zero(ids):
     return ids, ids[1:] + [0]
 
 
-@wrong(
-    "You made up a target for the last token. What follows it is not known, and a made-up "
-    "answer would be learned like a true one: leave the last token out of the inputs."
-)
+@wrong(MADE_UP)
 def fills_up_with_none(ids):
     return ids, ids[1:] + [None]
 
 
-@wrong(
-    "You made up a target for the last token. What follows it is not known, and a made-up "
-    "answer would be learned like a true one: leave the last token out of the inputs."
-)
+@wrong(MADE_UP)
 def fills_up_with_minus_100(ids):
     return ids, ids[1:] + [-100]
+
+
+@wrong(MADE_UP)
+def fills_up_with_minus_1(ids):
+    return ids, ids[1:] + [-1]
+
+
+@wrong(MADE_UP)
+def fills_up_with_the_start(ids):
+    return ids, ids[1:] + [1]
+
+
+@wrong(MADE_UP)
+def fills_up_with_the_end(ids):
+    return ids, ids[1:] + [2]
 
 
 @wrong(
@@ -224,6 +243,49 @@ def makes_tensors(ids):
 def drops_the_first_in_place(ids):
     ids.pop(0)
     return ids[:-1], ids
+
+
+FIVE_TOKENS = (
+    "You wrote the example's length into the function: with five tokens it is right, with more or "
+    "fewer it is not. In a slice -1 counts from the end, and a side that is left empty reaches it."
+)
+
+
+@wrong(FIVE_TOKENS)
+def slices_for_five_tokens(ids):
+    return ids[:4], ids[1:5]
+
+
+@wrong(FIVE_TOKENS)
+def inputs_of_five_tokens(ids):
+    return ids[:4], ids[1:]
+
+
+@wrong(FIVE_TOKENS)
+def targets_of_five_tokens(ids):
+    return ids[:-1], ids[1:5]
+
+
+@wrong(FIVE_TOKENS)
+def four_places(ids):
+    return [ids[i] for i in range(4)], [ids[i + 1] for i in range(4)]
+
+
+BY_THE_TOKEN = (
+    "You look a target up by the token and not by its place. Where a token comes twice, both of "
+    "its places get the same target: what follows is what stands next, at i + 1."
+)
+
+
+@wrong(BY_THE_TOKEN)
+def targets_by_index(ids):
+    return ids[:-1], [ids[ids.index(token) + 1] for token in ids[:-1]]
+
+
+@wrong(BY_THE_TOKEN)
+def targets_from_a_dict(ids):
+    following = dict(zip(ids, ids[1:]))
+    return ids[:-1], [following[token] for token in ids[:-1]]
 
 
 EXERCISE = Exercise(

@@ -379,6 +379,71 @@ def adds_one_from_the_second_on(words):
     return counts
 
 
+@wrong(
+    "Each word has one pair too many, its last symbol before its first, as if it were a ring. "
+    "Nothing stands before the first symbol; `word[-1]`, which is `word[i - 1]` at i = 0, is the "
+    "last."
+)
+def wraps_round(words):
+    counts = Counter()
+    for word, times in words.items():
+        for i in range(len(word)):
+            counts[word[i - 1], word[i]] += times
+    return counts
+
+
+IN_THE_JOINED_WORD = (
+    "You count in the joined word, with `count`. It skips what overlaps, so that `aaa` holds `aa` "
+    "once, and it does not see where symbols end: `abc` is (a, bc) and (ab, c) alike. Walk over "
+    "the neighbours, and let each visit add."
+)
+
+
+@wrong(IN_THE_JOINED_WORD)
+def counts_in_the_joined_word(words):
+    counts = Counter()
+    for word, times in words.items():
+        for a, b in set(zip(word, word[1:])):
+            counts[a, b] += times * "".join(word).count(a + b)
+    return counts
+
+
+@wrong(IN_THE_JOINED_WORD + " (And at each visit: what comes twice counts four times.)")
+def counts_in_the_joined_word_at_each_visit(words):
+    counts = Counter()
+    for word, times in words.items():
+        for a, b in zip(word, word[1:]):
+            counts[a, b] += times * "".join(word).count(a + b)
+    return counts
+
+
+BY_INDEX = (
+    "You ask `index` where a symbol stands, and it finds the first of its kind. Where a symbol "
+    "comes twice in a word, the first one's neighbour is counted twice: go by places, not by "
+    "symbols."
+)
+
+
+@wrong(BY_INDEX)
+def second_symbol_by_index(words):
+    counts = Counter()
+    for word, times in words.items():
+        for symbol in word[:-1]:
+            counts[symbol, word[word.index(symbol) + 1]] += times
+    return counts
+
+
+@wrong(BY_INDEX)
+def second_symbol_by_index_of_each(words):
+    counts = Counter()
+    for word, times in words.items():
+        for symbol in word:
+            i = word.index(symbol)
+            if i + 1 < len(word):
+                counts[symbol, word[i + 1]] += times
+    return counts
+
+
 EXERCISE = Exercise(
     name="count_pairs",
     title="Count the pairs",

@@ -27,12 +27,17 @@ def _decode_reference(pieces):
     return library.decode([library.piece_to_id(piece) for piece in pieces])
 
 
+NI_HAO = ["<0xE4>", "<0xBD>", "<0xA0>", "<0xE5>", "<0xA5>", "<0xBD>"]  # 你好
+
+
 def _decode_probes():
+    """Bytes between texts, at the end, of two characters in a row, of none; text that looks like a
+    byte or like a special piece; spaces of all kinds; two texts in a row; nothing."""
     return [
         (["▁Hello", "▁w", "orld"],),
         (["<s>", "▁Hello", "</s>"],),
         (["▁▁▁", "Hi", "▁", "▁you", "▁▁"],),
-        (["▁caf", "<0xC3>", "<0xA9>", "<0x0A>", "▁", "<0xE4>", "<0xBD>", "<0xA0>"],),
+        (["▁caf", "<0xC3>", "<0xA9>", "<0x0A>", "▁", *NI_HAO],),
         (["<0xF0>", "<0x9F>", "<0x98>", "<0x80>", "▁", "<0xFF>", "!"],),
         (["▁", "<", "0", "x", "4", "1", ">"],),
         (["▁", "<0x41>b", "<b>", "<0xe4>", "<str", "<0x"],),
@@ -206,8 +211,18 @@ def leaves_out_all_brackets(pieces):
 
 
 @wrong(
-    "You take `<s>` out of the joined text. There it may stand because somebody typed it, in "
+    "You take `<s>` out of the finished text. There it may stand because somebody typed it, in "
     "pieces `<`, `s`, `>`: only a whole piece is special."
+)
+def takes_specials_out_of_the_result(pieces):
+    text = _decoded(pieces, specials=True)
+    return text.replace("<s>", "").replace("</s>", "").removeprefix(" ")
+
+
+@wrong(
+    "You joined the pieces first and looked for bytes and for `<s>` in the joined text. There both "
+    "may stand because somebody typed them, one character a piece: `<0x41>` becomes an A then. "
+    "Only a whole piece is a byte or special, so decide piece by piece."
 )
 def takes_specials_out_of_the_text(pieces):
     text = "".join(pieces).replace("<s>", "").replace("</s>", "")
@@ -376,6 +391,42 @@ def looks_before_the_start_and_small_letters_too(pieces):
         elif piece not in ("<s>", "</s>"):
             data += piece.replace("▁", " ").encode("utf-8")
     return data.decode("utf-8", errors="replace")
+
+
+IN_PORTIONS = (
+    "You decode bytes as soon as a certain number of them is together. Characters are of 1 to 4 "
+    "bytes each, and where several stand in a row such a portion ends in the middle of one. "
+    "Collect the bytes of the whole text, then decode."
+)
+
+
+def _in_portions(pieces, size):
+    text, run = "", b""
+    for piece in [*pieces, ""]:
+        if piece in bpe.BYTE_OF:
+            run += bytes([bpe.BYTE_OF[piece]])
+            if len(run) < size:
+                continue
+            piece = ""
+        text += run.decode("utf-8", errors="replace")
+        run = b""
+        text += "" if piece in ("<s>", "</s>") else piece.replace("▁", " ")
+    return text.removeprefix(" ")
+
+
+@wrong(IN_PORTIONS)
+def four_bytes_at_a_time(pieces):
+    return _in_portions(pieces, 4)
+
+
+@wrong(IN_PORTIONS)
+def three_bytes_at_a_time(pieces):
+    return _in_portions(pieces, 3)
+
+
+@wrong(IN_PORTIONS)
+def two_bytes_at_a_time(pieces):
+    return _in_portions(pieces, 2)
 
 
 EXERCISE = Exercise(

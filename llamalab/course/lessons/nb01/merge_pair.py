@@ -343,6 +343,24 @@ def compares_what_they_spell(symbols, pair):
     return merged
 
 
+@wrong(
+    "A symbol that one merge has used up begins the next one: `aaa` becomes aa + aa, and a letter "
+    "comes out twice. Ask first whether the symbol is used up, and only then whether a pair begins "
+    "with it."
+)
+def the_used_one_begins_again(symbols, pair):
+    merged, used = [], False
+    for i, symbol in enumerate(symbols):
+        if tuple(symbols[i : i + 2]) == pair:
+            merged.append(pair[0] + pair[1])
+            used = True
+        elif used:
+            used = False
+        else:
+            merged.append(symbol)
+    return merged
+
+
 EXERCISE = Exercise(
     name="merge_pair",
     title="Merge a pair",

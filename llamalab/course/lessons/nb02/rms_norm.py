@@ -18,9 +18,11 @@ def _rms_norm_reference(x, weight, eps):
 
 
 def _rms_norm_probes():
-    """Means that are not 0; inputs so small that eps decides; a row of zeros; a square; a single
-    vector; an input that wants its gradient; axes of size 1; a view; one number that stands out
-    from 400, as in trained models; very large vectors; one that is lost already; no vector."""
+    """Means that are not 0; inputs so small that eps decides; a row of zeros; one so small that
+    another's floor decides; a square; a single vector; float64 that float32 rounds to 1 and -1, so
+    that all ways through float32 end in the same numbers; an input that wants its gradient; axes of
+    size 1; a view; one number that stands out from 400, as in trained models; very large vectors;
+    one that is lost already; no vector."""
     g = seeded(22)
     small = 0.004 * torch.randn(3, 5, 6, generator=g)
     small[1, 2] = 0
@@ -28,17 +30,29 @@ def _rms_norm_probes():
     spike[..., 7] = 90.0
     lost = torch.randn(2, 3, 4, generator=g)
     lost[0, 1, 2] = float("nan")
+    lost[1, 2] *= 1e-15
+
+    def nearly_one(*size):
+        signs = 2 * torch.randint(2, size, generator=g) - 1
+        return signs * (1 + 5e-8 * torch.rand(*size, generator=g).double())
+
+    def gain_of_the_spike():
+        gain = _gain(400, g)
+        gain[7] = 1.0
+        return gain
+
     return [
         (2 + torch.randn(2, 3, 8, generator=g), _gain(8, g), 1e-5),
         (small, _gain(6, g), 1e-5),
-        (0.3 * torch.randn(2, 3, 4, 7, generator=g).double(), _gain(7, g).double(), 0.25),
+        (0.3 * torch.randn(2, 3, 4, 7, generator=g), _gain(7, g), 0.25),
+        (nearly_one(2, 3, 7), _gain(7, g).double() + 1e-9, 3.0),
         (3 * torch.randn(5, 5, generator=g), _gain(5, g), 1e-6),
         (1 + torch.randn(9, generator=g), _gain(9, g), 1e-5),
         ((1 + torch.randn(2, 5, 3, generator=g)).requires_grad_(), _gain(3, g), 1e-5),
         (1 + torch.randn(1, 1, 6, generator=g), _gain(6, g), 1e-5),
         (1 + torch.randn(4, 3, 1, generator=g), _gain(1, g), 1e-5),
         ((1 + torch.randn(3, 2, 6, generator=g)).transpose(0, 1), _gain(12, g)[::2], 1e-5),
-        (spike, _gain(400, g), 1e-5),
+        (spike, gain_of_the_spike(), 1e-5),
         (1e8 * torch.randn(2, 4, generator=g), _gain(4, g), 1e-5),
         (lost, _gain(4, g), 1e-5),
         (torch.zeros(0, 3, 5), _gain(5, g), 1e-5),
@@ -291,6 +305,22 @@ def over_axis_one(x, weight, eps):
 
 
 @wrong(
+    "You took the mean over axis 2. That is the last one in (B, T, D) alone: x may have any number "
+    "of axes, so count from the end, `mean(-1, keepdim=True)`."
+)
+def over_axis_two(x, weight, eps):
+    return x / (x.pow(2).mean(2, keepdim=True) + eps).sqrt() * weight
+
+
+@wrong(
+    "You divided the sum of squares by the size of axis 2. That is the last one in (B, T, D) "
+    "alone: x may have any number of axes, so count from the end, `x.shape[-1]`."
+)
+def d_of_axis_two(x, weight, eps):
+    return x / (x.pow(2).sum(-1, keepdim=True) / x.shape[2] + eps).sqrt() * weight
+
+
+@wrong(
     "You squared the mean where the mean of the squares is wanted: plus and minus cancel in the "
     "mean, and a vector like (-3, 3) would have the size 0."
 )
@@ -363,13 +393,30 @@ def squeezes(x, weight, eps):
     return (x / _root(x, eps) * weight).squeeze()
 
 
-@wrong(
+THROUGH_FLOAT32 = (
     "You compute in float32, whatever comes in. Here float64 must keep its digits: a check against "
     "other programs is made in it."
 )
+
+
+@wrong(THROUGH_FLOAT32)
 def through_float32(x, weight, eps):
     wide = x.float()
-    return (wide / _root(wide, eps) * weight).to(x.dtype)
+    return (wide / _root(wide, eps)).to(x.dtype) * weight
+
+
+@wrong(THROUGH_FLOAT32)
+def through_float32_with_its_weight(x, weight, eps):
+    wide = x.float()
+    return (wide / _root(wide, eps) * weight.float()).to(x.dtype)
+
+
+@wrong(
+    "You work the size out in float32, whatever comes in. Here float64 must keep its digits: a "
+    "check against other programs is made in it."
+)
+def size_in_float32(x, weight, eps):
+    return x / _root(x.float(), eps).to(x.dtype) * weight
 
 
 @wrong(
@@ -430,6 +477,23 @@ def roots_twice(x, weight, eps):
 def zeros_by_hand(x, weight, eps):
     mean_square = x.pow(2).mean(-1, keepdim=True)
     return torch.where(mean_square == 0, 0.0, x / mean_square.sqrt()) * weight
+
+
+@wrong(
+    "Your length is right, sqrt(D) for every vector, but eps is not in it. What keeps you from 0 / "
+    "0 is a floor, 1e-12 in `F.normalize`, and it is so low that small vectors are blown up to "
+    "size 1, where eps would let go of them."
+)
+def normalizes_without_eps(x, weight, eps):
+    return torch.nn.functional.normalize(x, dim=-1) * x.shape[-1] ** 0.5 * weight
+
+
+@wrong(
+    "You did not hand eps on. `F.rms_norm` then takes the dtype's own, 1.2e-7 in float32, and "
+    "small vectors come out too large."
+)
+def leaves_eps_to_torch(x, weight, eps):
+    return torch.nn.functional.rms_norm(x, weight.shape, weight)
 
 
 @wrong(

@@ -150,11 +150,31 @@ def weight_gradient_of_raw_x(x, weight, eps, grad_out):
     return grad_x, (grad_out * x).reshape(-1, x.shape[-1]).sum(0)
 
 
-@wrong(
+LAYER_NORM = (
     "You took the mean out of the gradient. LayerNorm needs that, because it took the mean out "
     "on the way in; RMSNorm did not."
 )
+
+
+@wrong(LAYER_NORM)
 def layer_norm_backward(x, weight, eps, grad_out):
+    grad_x, grad_weight = _backward(x, weight, eps, grad_out, grad_out * weight)
+    return grad_x - grad_x.mean(-1, keepdim=True), grad_weight
+
+
+@wrong(LAYER_NORM)
+def layer_norm_by_its_formula(x, weight, eps, grad_out):
+    grad_x, grad_weight = _backward(x, weight, eps, grad_out, grad_out * weight)
+    r = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+    return grad_x - r * (grad_out * weight).mean(-1, keepdim=True), grad_weight
+
+
+@wrong(
+    "These are the gradients of LayerNorm: the mean is taken out of x, and out of what comes back. "
+    "RMSNorm leaves it in, both ways."
+)
+def layer_norm_from_start_to_end(x, weight, eps, grad_out):
+    x = x - x.mean(-1, keepdim=True)
     grad_x, grad_weight = _backward(x, weight, eps, grad_out, grad_out * weight)
     return grad_x - grad_x.mean(-1, keepdim=True), grad_weight
 

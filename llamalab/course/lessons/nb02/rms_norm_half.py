@@ -147,6 +147,23 @@ def always_bfloat16(x, weight, eps):
     return normed.to(torch.bfloat16) * weight
 
 
+@wrong(
+    "You round to bfloat16 on the way back, whatever came in, and only then go to x's own dtype: "
+    "the digits are lost by then. Cast back to x's own dtype at once."
+)
+def by_way_of_bfloat16_at_the_end(x, weight, eps):
+    return (_normed(x, eps).bfloat16() * weight).to(x.dtype)
+
+
+@wrong(
+    "You round to float16 on the way back, whatever came in, and only then go to x's own dtype: "
+    "float32 has lost its digits by then, and bfloat16 is rounded twice. Cast back to x's own "
+    "dtype at once."
+)
+def by_way_of_float16_at_the_end(x, weight, eps):
+    return (_normed(x, eps).half() * weight).to(x.dtype)
+
+
 def _normed(x, eps, *, axis=-1):
     wide = x.float()
     return wide * torch.rsqrt(wide.pow(2).mean(axis, keepdim=True) + eps)
@@ -286,13 +303,30 @@ def computes_in_bfloat16(x, weight, eps):
     return normed.to(x.dtype) * weight
 
 
-@wrong(
+SCALES_FIRST = (
     "You divided by the largest number first, so that no square overflows. The digits are lost all "
-    "the same, since the rest is done in 16 bits, and eps no longer fits the size: widen instead."
+    "the same, since you square in 16 bits, and eps no longer fits the size: widen instead."
 )
+
+
+@wrong(SCALES_FIRST)
 def scales_first(x, weight, eps):
     scaled = x / x.abs().amax(-1, keepdim=True)
     return scaled * torch.rsqrt(scaled.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
+@wrong(SCALES_FIRST)
+def scales_first_and_widens_late(x, weight, eps):
+    scaled = x / x.abs().amax(-1, keepdim=True)
+    scale = torch.rsqrt(scaled.pow(2).mean(-1, keepdim=True).float() + eps)
+    return (scaled.float() * scale).to(x.dtype) * weight
+
+
+@wrong(SCALES_FIRST)
+def scales_first_but_not_by_zero(x, weight, eps):
+    scaled = x / x.abs().amax(-1, keepdim=True).clamp(min=1e-4)
+    scale = torch.rsqrt(scaled.pow(2).mean(-1, keepdim=True).float() + eps)
+    return (scaled.float() * scale).to(x.dtype) * weight
 
 
 @wrong(

@@ -252,6 +252,37 @@ def cuts_the_columns_into_pairs(weight, n_heads):
     return weight.reshape(rows, n_heads, -1, 2).transpose(2, 3).reshape(rows, columns)
 
 
+HEADS_OF_ONE_SIZE = (
+    "You wrote the size of a head into the function and left `n_heads` unused. Models differ in "
+    "it: D is the number of rows over n_heads."
+)
+
+
+def _in_heads_of(size, weight):
+    pairs = weight.reshape(-1, size // 2, 2, weight.shape[1])
+    return pairs.transpose(1, 2).reshape(weight.shape)
+
+
+@wrong(HEADS_OF_ONE_SIZE)
+def heads_of_six(weight, n_heads):
+    return _in_heads_of(6, weight)
+
+
+@wrong(HEADS_OF_ONE_SIZE)
+def heads_of_sixteen(weight, n_heads):
+    return _in_heads_of(16, weight)
+
+
+@wrong(HEADS_OF_ONE_SIZE)
+def heads_of_sixteen_at_most(weight, n_heads):
+    return _in_heads_of(min(16, weight.shape[0]), weight)
+
+
+@wrong(HEADS_OF_ONE_SIZE)
+def heads_of_a_hundred_and_twenty_eight(weight, n_heads):
+    return _in_heads_of(128, weight)
+
+
 EXERCISE = Exercise(
     name="permute_rope",
     title="From one layout to the other",

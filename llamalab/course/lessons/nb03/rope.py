@@ -443,6 +443,33 @@ def writes_into_x(x, cos, sin):
 
 
 @wrong(
+    "The numbers are right, but where x is float32 they stand in x itself. `x.float()` copies "
+    "16-bit numbers only: of a float32 tensor it gives back that very tensor, and you wrote into "
+    "it. Build a new tensor; whoever called you may still need the unturned one."
+)
+def writes_into_what_was_wide_already(x, cos, sin):
+    wide = x.float()
+    a, b = _turn(*_evens_odds(x), cos, sin)
+    wide[..., 0::2] = a
+    wide[..., 1::2] = b
+    return wide.to(x.dtype)
+
+
+@wrong(
+    "Two things: your second line reads an a that the first has just overwritten (a slice is a "
+    "view: it sees the change); and where x is float32 you wrote into x itself, since `x.float()` "
+    "copies 16-bit numbers only. Build both results, then stack them."
+)
+def overwrites_what_was_wide_already(x, cos, sin):
+    wide = x.float()
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    a, b = wide[..., 0::2], wide[..., 1::2]
+    wide[..., 0::2] = a * cos - b * sin
+    wide[..., 1::2] = a * sin + b * cos
+    return wide.to(x.dtype)
+
+
+@wrong(
     "The second number of each pair is cut off from autograd. Both results are made of both "
     "numbers: half of what wq and wk should learn never reaches them."
 )

@@ -28,9 +28,10 @@ def attention(q, k, v, mask=None):
 def _attention_probes():
     """Six heads on 2, 3 and 1, four on 4 and 2; T = S, T < S and T = 1; one sentence, one token;
     masks for all and for each row, one of which lets queries look ahead; a batch as large as the
-    heads; scores of tens of thousands; views; a gradient. In half precision one key wins by so
-    much that the answer is the same however it is rounded on the way; or its numbers are such that
-    only a softmax which calculates in 16 bits goes astray."""
+    heads; scores of tens of thousands; a key whose score is 0 and which may be seen; views; a
+    gradient; float64, where the only weight is 1 however it is made. In half precision one key
+    wins by so much that the answer is the same however it is rounded on the way; or its numbers are
+    such that only a softmax which calculates in 16 bits goes astray."""
     g = seeded(41)
 
     def probe(B, T, S, H, n_kv, D, scale=1.0):
@@ -71,20 +72,25 @@ def _attention_probes():
         q[..., 0], q[..., 1] = 4 * torch.tensor(high), 4 * torch.tensor(low)
         return q.to(dtype), k.to(dtype), v.to(dtype)
 
+    def with_a_zero(q, k, v):
+        k[:, 1] = 0  # a key that gives every query the score 0; each mask lets it be seen
+        return q, k, v
+
     views = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in probe(2, 3, 4, 6, 3, 4)]
     learned = [x.requires_grad_() for x in probe(2, 3, 3, 6, 2, 5)]
     return [
         probe(2, 5, 5, 6, 2, 4),
-        probe(2, 3, 7, 6, 3, 8),
+        with_a_zero(*probe(2, 3, 7, 6, 3, 8)),
         probe(3, 1, 6, 4, 4, 2),
         probe(2, 4, 4, 6, 1, 10),
         (*probe(3, 5, 5, 6, 2, 4), padded(3, 5, 5)),
         (*probe(3, 2, 7, 6, 2, 4), padded(3, 2, 7)),
-        (*probe(2, 4, 6, 6, 3, 4), any_mask(4, 6)),
+        (*with_a_zero(*probe(2, 4, 6, 6, 3, 4)), any_mask(4, 6)),
         (*probe(4, 3, 5, 4, 2, 6), any_mask(4, 3, 5)),
         probe(2, 4, 4, 6, 2, 4, scale=3e4),
         probe(1, 3, 4, 6, 2, 5),
         probe(1, 1, 1, 6, 3, 5),
+        tuple(x.double() + 1e-9 for x in probe(1, 1, 1, 1, 1, 6)),
         tuple(views),
         tuple(learned),
         clear(5, 5, 2, 6, 16, torch.bfloat16),
@@ -292,7 +298,7 @@ def grouped_mask_after_softmax(q, k, v, mask=None):
 
 
 @wrong(
-    "You set hidden scores to 0. But exp(0) is 1, so a hidden token gets a share as any other: "
+    "You set hidden scores to 0. But exp(0) is 1, so a hidden token gets a share like any other: "
     "the score must be minus infinity."
 )
 def grouped_hides_with_zero(q, k, v, mask=None):
@@ -456,12 +462,65 @@ def two_axes_in_front(q, k, v, mask=None):
     return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(~seen[None, None], -INFINITY))
 
 
-@wrong(
-    "You filled with -10,000. Scores can be lower than that, and then the hidden token wins. Minus "
-    "infinity is below every number, in every dtype."
+NOT_LOW_ENOUGH = (
+    "The number that you filled with is not low enough. Scores can be lower, and then the hidden "
+    "token wins. Minus infinity is below every number, in every dtype."
 )
+
+
+@wrong(NOT_LOW_ENOUGH)
 def minus_ten_thousand(q, k, v, mask=None):
     return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(~m, -1e4))
+
+
+@wrong(NOT_LOW_ENOUGH)
+def minus_a_hundred(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(~m, -100.0))
+
+
+@wrong(
+    "You filled with -10. exp(-10) is 1/22,000, so each hidden token keeps a little, and it keeps "
+    "everything where the scores that may be seen lie far below -10. Minus infinity is below every "
+    "number, in every dtype."
+)
+def minus_ten(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=lambda s, m: s.masked_fill(~m, -10.0))
+
+
+EVERY_ZERO = (
+    "You made the hidden scores 0 and then hid every score that is 0. A key that may be seen can "
+    "have the score 0 too, where q and k stand at a right angle, and yours hides it as well; a "
+    "query that is all 0 is left with nothing, which is nan. Ask the mask, not the number."
+)
+
+
+def _every_zero(scores, mask):
+    scores = scores * mask
+    return scores.masked_fill(scores == 0, -INFINITY)
+
+
+@wrong(EVERY_ZERO)
+def hides_every_zero(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=_every_zero)
+
+
+@wrong(EVERY_ZERO + " (With a given mask you do.)")
+def hides_every_zero_of_its_own_mask(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=_every_zero if mask is None else None)
+
+
+@wrong(EVERY_ZERO + " (Without a given mask you do.)")
+def hides_every_zero_of_a_given_mask(q, k, v, mask=None):
+    return _grouped(q, k, v, mask, hide=None if mask is None else _every_zero)
+
+
+@wrong(
+    "You went to float32 whatever came in, and back at the end. That is wider than 16 bits and "
+    "narrower than float64, which loses half of its digits on the way. Widen what is narrow, and "
+    "let float64 be: `torch.promote_types(q.dtype, torch.float32)`."
+)
+def through_float32(q, k, v, mask=None):
+    return _grouped(q.float(), k.float(), v.float(), mask).to(q.dtype)
 
 
 @wrong(

@@ -317,10 +317,27 @@ def returns_the_length_too(q, k, v, keys, values, length):
     return *_step(q, k, v, keys, values, length), length + k.shape[1]
 
 
-@wrong(
-    "You wrote the first new token and left the others out. In prefill several come at once: T "
-    "columns, from `length` on."
+ONE_ALONE = (
+    "You wrote one new token and left the others out. In prefill several come at once: T columns, "
+    "from `length` on."
 )
+
+
+@wrong(ONE_ALONE)
+def writes_the_first_and_sees_all(q, k, v, keys, values, length):
+    end = length + k.shape[1]
+    keys, values = _written(k[:, :1], v[:, :1], keys, values, length, length + 1)
+    return layers.attention(q, keys[:, :end], values[:, :end]), keys, values
+
+
+@wrong(ONE_ALONE)
+def writes_the_last_and_sees_all(q, k, v, keys, values, length):
+    end = length + k.shape[1]
+    keys, values = _written(k[:, -1:], v[:, -1:], keys, values, length, length + 1)
+    return layers.attention(q, keys[:, :end], values[:, :end]), keys, values
+
+
+@wrong(ONE_ALONE)
 def writes_the_first_alone(q, k, v, keys, values, length):
     keys, values = keys.clone(), values.clone()
     keys[:, length], values[:, length] = k[:, 0], v[:, 0]
@@ -386,14 +403,30 @@ def copies_the_keys_alone(q, k, v, keys, values, length):
     return out, new_keys, values
 
 
-@wrong(
+FAR_END = (
     "You wrote the new columns at the far end of the room. They belong directly behind the "
     "`length` columns that are filled; what lies between is rubbish."
 )
+
+
+@wrong(FAR_END)
 def writes_at_the_end_of_the_room(q, k, v, keys, values, length):
     keys, values = keys.clone(), values.clone()
     keys[:, -k.shape[1] :], values[:, -k.shape[1] :] = k, v
     return layers.attention(q, keys, values), keys, values
+
+
+@wrong(FAR_END)
+def keeps_them_at_the_end_of_the_room(q, k, v, keys, values, length):
+    out, _, _ = _step(q, k, v, keys, values, length)
+    return out, *_written(k, v, keys, values, -k.shape[1], None)
+
+
+@wrong(FAR_END)
+def writes_at_the_end_and_reads_behind_the_filled(q, k, v, keys, values, length):
+    end = length + k.shape[1]
+    keys, values = _written(k, v, keys, values, -k.shape[1], None)
+    return layers.attention(q, keys[:, :end], values[:, :end]), keys, values
 
 
 @wrong(

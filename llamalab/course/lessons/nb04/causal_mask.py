@@ -184,6 +184,38 @@ def an_array_of_numpy(T, S):
     return torch.ones(T, S, dtype=torch.bool).tril(S - T).numpy()
 
 
+SHIFTED_BY_ONE = (
+    "You shifted by 1, which is right in the example. The shift is the number of positions that "
+    "came before the first query: S - T, which is 1 there."
+)
+
+
+@wrong(SHIFTED_BY_ONE)
+def shifted_by_one(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(1)
+
+
+@wrong(SHIFTED_BY_ONE)
+def shifted_by_one_behind_a_cache(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(1 if S > T else 0)
+
+
+SQUEEZED = (
+    "You squeezed. With one query the mask is (1, S): a row that comes alone is a row still, and "
+    "the scores beside it have two axes."
+)
+
+
+@wrong(SQUEEZED)
+def squeezed(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(S - T).squeeze()
+
+
+@wrong(SQUEEZED)
+def squeezed_at_the_front(T, S):
+    return torch.ones(T, S, dtype=torch.bool).tril(S - T).squeeze(0)
+
+
 EXERCISE = Exercise(
     name="causal_mask",
     title="The causal mask",

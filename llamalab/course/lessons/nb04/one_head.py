@@ -25,7 +25,8 @@ def _one_head_reference(q, k, v):
 
 def _one_head_probes():
     """T = S, T < S, one query, one token alone; D with and without a whole root; T = D; scores of
-    several hundred, hidden ones among them; q, k and v as views; a gradient."""
+    several hundred, hidden ones among them beside small ones; a key whose score is 0 and which may
+    be seen; q, k and v as views; a gradient."""
     g = seeded(40)
 
     def probe(T, S, D, dtype=torch.float32):
@@ -34,7 +35,14 @@ def _one_head_probes():
 
     def large(T, S, D):
         q, k, v = probe(T, S, D)
+        k[0] /= 100  # its score with the first query is small, the last key's with it is large
+        k[-1] = q[0] / q[0].square().sum()
         return 300 * q, k, v
+
+    def level(T, S, D):
+        q, k, v = probe(T, S, D)
+        k[1] = 0  # a key that gives every query the score 0
+        return q, k, v
 
     def far_below(T, S, D):
         q, k, v = probe(T, S, D)
@@ -44,7 +52,7 @@ def _one_head_probes():
     learned[0].requires_grad_()
     return [
         tuple(probe(5, 5, 3)),
-        tuple(probe(2, 6, 4)),
+        level(2, 6, 4),
         tuple(probe(1, 4, 7)),
         tuple(probe(4, 4, 4)),
         tuple(probe(3, 7, 9, torch.float64)),
@@ -103,7 +111,7 @@ def head_mask_after_softmax(q, k, v):
 
 
 @wrong(
-    "You set hidden scores to 0. But exp(0) is 1, so a hidden token gets a share as any other. "
+    "You set hidden scores to 0. But exp(0) is 1, so a hidden token gets a share like any other. "
     "What has to become 0 is the weight, and exp(-infinity) is 0."
 )
 def head_hides_with_zero(q, k, v):
@@ -218,14 +226,26 @@ def takes_the_best(q, k, v):
     return _head(q, k, v, softmax=best)
 
 
-@wrong(
+EXP_AS_IT_IS = (
     "You took exp of the scores as they are. On paper it is right; above 88 exp is infinite in "
     "float32, and infinity over infinity is nan. Take the row's largest score away first, or leave "
     "it to `softmax`, which does."
 )
+
+
+@wrong(EXP_AS_IT_IS)
 def head_exp_without_the_largest(q, k, v):
     def by_hand(s, m):
         raised = s.exp() * m
+        return raised / raised.sum(-1, keepdim=True)
+
+    return _head(q, k, v, softmax=by_hand)
+
+
+@wrong(EXP_AS_IT_IS)
+def head_exp_of_what_may_be_seen(q, k, v):
+    def by_hand(s, m):
+        raised = s.masked_fill(~m, -INFINITY).exp()
         return raised / raised.sum(-1, keepdim=True)
 
     return _head(q, k, v, softmax=by_hand)
@@ -258,11 +278,34 @@ def head_hides_late_and_mends(q, k, v):
 
 
 @wrong(
-    "You filled with -100. It is small beside most scores, not beside all: where those that may be "
-    "seen lie at -300, the hidden one wins. Minus infinity is below every number."
+    "The number that you filled with is not low enough. It lies below most scores, not below all: "
+    "where those that may be seen lie at -3,000, the hidden one wins. Minus infinity is below "
+    "every number."
 )
 def head_fills_with_minus_a_hundred(q, k, v):
     return _head(q, k, v, softmax=lambda s, m: s.masked_fill(~m, -100.0).softmax(-1))
+
+
+@wrong(
+    "You filled with -10. exp(-10) is 1/22,000, so each hidden token keeps a little, and it keeps "
+    "everything where the scores that may be seen lie far below -10. Minus infinity is below every "
+    "number, and its exp is 0."
+)
+def head_fills_with_minus_ten(q, k, v):
+    return _head(q, k, v, softmax=lambda s, m: s.masked_fill(~m, -10.0).softmax(-1))
+
+
+@wrong(
+    "You made the hidden scores 0 and then hid every score that is 0. A key that may be seen can "
+    "have the score 0 too, where q and k stand at a right angle, and yours hides it as well; a "
+    "query that is all 0 is left with nothing, which is nan. Ask the mask, not the number."
+)
+def head_hides_every_zero(q, k, v):
+    def every_zero(s, m):
+        s = s * m
+        return s.masked_fill(s == 0, -INFINITY).softmax(-1)
+
+    return _head(q, k, v, softmax=every_zero)
 
 
 @wrong(
@@ -430,8 +473,8 @@ def head_sum_cut(q, k, v):
 
 
 @wrong(
-    "You filled with 1e-9, which is as good as 0, and exp(0) is 1: a hidden token gets a share as "
-    "any other. What has to become 0 is the weight, and exp(-infinity) is 0."
+    "You filled with 1e-9, which is as good as 0, and exp(0) is 1: a hidden token gets a share "
+    "like any other. What has to become 0 is the weight, and exp(-infinity) is 0."
 )
 def head_hides_with_a_tiny_number(q, k, v):
     return _head(q, k, v, softmax=lambda s, m: s.masked_fill(~m, 1e-9).softmax(-1))

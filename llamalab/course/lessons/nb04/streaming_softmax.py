@@ -270,12 +270,30 @@ def _most_that_may_be_held(q, k, v, block):
 
 
 @wrong(
-    "The values are right, but some query met all S keys at once: the whole matrix, or whole rows "
-    "of it, where the QUERIES are cut into blocks or taken one by one. Cut the keys, `block` at a "
-    "time, and of what is past keep only the running sums of each query."
+    "The values are right, but somewhere you hold the scores of all S keys at once. Go through the "
+    "keys, `block` at a time, and of those that are past keep only the running sums of each query. "
+    "(To take the queries one by one is not enough: each would still have S scores.)"
 )
 def meets_all_keys_at_once(q, k, v, block):
     return (q @ k.T / q.shape[1] ** 0.5).softmax(-1) @ v
+
+
+@wrong(
+    "The values are right, but you scaled q in place: the caller's q is another one now, and a "
+    "second call would scale it again. `q / …` makes a new one, `q /= …` does not."
+)
+def scales_q_in_place(q, k, v, block):
+    q /= q.shape[1] ** 0.5
+    return _stream(q, k, v, block, scale=1.0)
+
+
+@wrong(
+    "The values are right, but you scaled k in place: the caller's k is another one now, and a "
+    "second call would scale it again. `k / …` makes a new one, `k /= …` does not."
+)
+def scales_k_in_place(q, k, v, block):
+    k /= q.shape[1] ** 0.5
+    return _stream(q, k, v, block, scale=1.0)
 
 
 EXERCISE = Exercise(
