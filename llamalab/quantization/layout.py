@@ -75,8 +75,8 @@ def layout(kind: str, bits: int, shape: tuple[int, int], group_size: int = GROUP
 def _check_row(width: int, size: int) -> None:
     if size < 1 or width % size:
         raise ValueError(
-            f"blocks of {size} must divide a row, and a row has {width} numbers: dim and hidden_dim "
-            f"are to be multiples of {size}"
+            f"blocks of {size} must divide a row, and a row has {width} numbers: dim and "
+            f"hidden_dim are to be multiples of {size}"
         )
 
 

@@ -22,6 +22,9 @@ from llamalab.course.engine.errors import one_line
 from llamalab.course.engine.task import Misconception, Task
 
 BESIDES = " (It explains a part of what differs, not all of it: mend it, and check again.)"
+COARSE = {
+    torch.float16: torch.float16, torch.bfloat16: torch.bfloat16, torch.float64: torch.float32
+}  # fmt: skip
 CODES = (torch.int8, torch.uint8)
 STOPS = " (And with other arguments it stops: {})"
 ALSO_DTYPE = " (And besides, the dtype that comes out is another.)"
@@ -38,7 +41,7 @@ class Recognised:
 @dataclass(frozen=True)
 class Fit:
     """How a misconception fits: the failing probes that it explains; how many it does not, and of
-    these, how many are further off than 16 bits are rounded; and on how many the answer is right
+    these, how many are further off than rounding leaves them; and on how many the answer is right
     and the misconception wrong."""
 
     misconception: Misconception
@@ -143,16 +146,16 @@ def _fit(
 
 
 def _rounded(one: Outcome, other: Outcome) -> bool:
-    """Whether two values in 16 bits are as near as another order of the same steps may leave them:
-    one step of the largest number."""
+    """Whether two values are as near as another order of the same steps may leave them, one step of
+    the largest number: in 16 bits, or in float64 after a way through float32."""
     a, b = one.value, other.value
     if not (isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)) or a.shape != b.shape:
         return False
-    if a.dtype != b.dtype or a.dtype not in (torch.float16, torch.bfloat16) or not a.numel():
+    if a.dtype != b.dtype or a.dtype not in COARSE or not a.numel():
         return False
+    step = torch.finfo(COARSE[a.dtype]).eps
     a, b = a.detach().double(), b.detach().double()
-    step = torch.finfo(one.value.dtype).eps * float(a.abs().max())
-    return bool(((a - b).abs() <= step).all())  # nan is never near
+    return bool(((a - b).abs() <= step * float(a.abs().max())).all())  # nan is never near
 
 
 def _single(fits: Sequence[Fit], key) -> Misconception | None:

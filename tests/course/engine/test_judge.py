@@ -108,6 +108,24 @@ def test_float64_that_went_through_float32_is_told_so():
     assert check("return x.softmax(-1) * weight * 1.0001", wide).named != "digits"
 
 
+def test_a_way_through_float32_is_no_second_mistake():
+    """The same wrong answer in other steps, which float32 rounds otherwise than the bank's."""
+    mixed = dataclasses.replace(
+        EXERCISE,
+        probes=lambda: [*probes(), *((x.double(), w.double(), i) for x, w, i in probes())],
+        misconceptions=(
+            Misconception(
+                lambda x, w, i: (x.float().softmax(-1) + w.float()).to(x.dtype), "You added."
+            ),
+        ),
+    )
+    steps = "y = x.float().exp(); y = y / y.sum(-1, keepdim=True); "
+    result = check(f"{steps}return (y + weight.float()).to(x.dtype)", mixed)
+    assert "You added." in result.text and "It explains a part" not in result.text
+    result = check(f"{steps}return (y + weight.float()).to(x.dtype) * (1 + x.double() / 9)", mixed)
+    assert "You added." not in result.text
+
+
 def test_up_to_dtype():
     result = check("return (x.softmax(-1) + weight).double()")
     assert result.named == "adds" and "the dtype" in result.text and result.kind == "dtype"
