@@ -206,9 +206,9 @@ def cuts_the_way_back(logp_new, logp_ref):
 
 
 @wrong(
-    "The values are right, but you detached the reference, and no gradient reaches it. Who trains "
-    "wants that, and sees to it when the reference is read (`no_grad`). This function is to detach "
-    "nothing, so that the formula can be used either way round."
+    "The values are right, but you detached the reference, and no gradient reaches it. Whoever "
+    "trains wants that, and sees to it when the reference is read (`no_grad`). This function is to "
+    "detach nothing, so that the formula can be used either way round."
 )
 def holds_the_reference_fast(logp_new, logp_ref):
     return _three(logp_ref.detach() - logp_new)
@@ -588,9 +588,9 @@ def averages_over_the_batch(logp_new, logp_ref):
 
 
 @wrong(
-    "The values are right, but in k3 you detached the reference, so its gradient is wrong. Who "
-    "trains wants no gradient there, and sees to it when the reference is read (`no_grad`). This "
-    "function is to detach nothing."
+    "The values are right, but in k3 you detached the reference, so its gradient is wrong. "
+    "Whoever trains wants no gradient there, and sees to it when the reference is read "
+    "(`no_grad`). This function is to detach nothing."
 )
 def holds_the_reference_fast_in_k3(logp_new, logp_ref):
     gap = logp_ref - logp_new
