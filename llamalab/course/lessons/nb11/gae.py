@@ -171,6 +171,13 @@ def masks_at_the_end(rewards, values, gamma, lam, mask):
     return _both(_gae(rewards, values, gamma, lam, mask, masked=False), values, mask)
 
 
+@wrong(PADDING)
+def masks_at_the_end_from_the_longests_end(rewards, values, gamma, lam, mask):
+    n = int(mask.sum(1).max())
+    found = _gae(rewards[:, :n], values[:, :n], gamma, lam, mask[:, :n], masked=False)
+    return _both(torch.cat((found, torch.zeros_like(rewards[:, n:])), 1), values, mask)
+
+
 @wrong(
     "The mask has no effect. The advantages of padding are carried back into the answer, and stand "
     "in the result besides, where they would be whitened and averaged along."
@@ -353,7 +360,9 @@ ROW_TO_ROW = (
 )
 
 
-def _row_by_row(rewards, values, gamma, lam, mask, *, reset_value, through_padding=False):
+def _row_by_row(
+    rewards, values, gamma, lam, mask, *, reset_value, through_padding=False, masked=True
+):
     """A loop over rows that never sets the advantage back, and the next value only if told."""
     found = torch.zeros_like(rewards)
     advantage = following = 0.0
@@ -364,7 +373,7 @@ def _row_by_row(rewards, values, gamma, lam, mask, *, reset_value, through_paddi
             r, v = rewards[b, t] * mask[b, t], values[b, t] * mask[b, t]
             advantage = r + gamma * following - v + gamma * lam * advantage
             found[b, t], following = advantage, v
-    return _both(found, values, mask)
+    return _both(found, values, mask) if masked else (found, found + values * mask)
 
 
 @wrong(ROW_TO_ROW)
@@ -385,6 +394,20 @@ def carries_the_advantage_through_the_padding(rewards, values, gamma, lam, mask)
 @wrong(ROW_TO_ROW)
 def carries_both_through_the_padding(rewards, values, gamma, lam, mask):
     return _row_by_row(rewards, values, gamma, lam, mask, reset_value=False, through_padding=True)
+
+
+@wrong(ROW_TO_ROW)
+def carries_the_advantage_through_the_padding_and_keeps_it(rewards, values, gamma, lam, mask):
+    return _row_by_row(
+        rewards, values, gamma, lam, mask, reset_value=True, through_padding=True, masked=False
+    )
+
+
+@wrong(ROW_TO_ROW)
+def carries_both_through_the_padding_and_keeps_it(rewards, values, gamma, lam, mask):
+    return _row_by_row(
+        rewards, values, gamma, lam, mask, reset_value=False, through_padding=True, masked=False
+    )
 
 
 @wrong(ROW_TO_ROW)

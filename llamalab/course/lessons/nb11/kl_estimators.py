@@ -283,6 +283,12 @@ def keeps_within_10_and_k3_within_10(logp_new, logp_ref):
 
 
 @wrong(BOTH_LIMITED)
+def keeps_within_10_in_k3_and_k3_within_10(logp_new, logp_ref):
+    k1, k2, _ = _three(logp_ref - logp_new)
+    return k1, k2, _three((logp_ref - logp_new).clamp(-10, 10))[2].clamp(-10, 10)
+
+
+@wrong(BOTH_LIMITED)
 def keeps_within_5_and_k3_within_10(logp_new, logp_ref):
     k1, k2, k3 = _three((logp_ref - logp_new).clamp(-5, 5))
     return k1, k2, k3.clamp(-10, 10)

@@ -625,6 +625,21 @@ def adds_a_twentieth_of_the_kl(logp_new, logp_old, advantages, mask, clip):
 
 
 @wrong(KL_ADDED)
+def adds_a_50th_of_the_kl(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.02, _k1)
+
+
+@wrong(KL_ADDED)
+def adds_a_50th_of_k3(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.02, _k3)
+
+
+@wrong(KL_ADDED)
+def adds_a_twentieth_of_k3(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.05, _k3)
+
+
+@wrong(KL_ADDED)
 def adds_a_tenth_of_k3(logp_new, logp_old, advantages, mask, clip):
     return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.1, _k3)
 

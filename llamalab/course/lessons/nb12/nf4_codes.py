@@ -422,9 +422,9 @@ def codes_of_magnitudes(x, levels):
 
 
 MIRRORED = (
-    "You looked the magnitude up in one half of the table and mirrored what you found. The table "
+    "You looked the magnitude up, and mirrored what you found for the negative numbers. The table "
     "need not be symmetric, and NF4's is not: 7 levels below 0 and 8 above, at other distances. "
-    "Look each number up with its sign, in the whole table."
+    "Look each number up with its sign."
 )
 
 
@@ -452,6 +452,13 @@ def mirrors_the_upper_half_and_goes_round(x, levels):
 def mirrors_the_lower_half(x, levels):
     absmax, codes = _mirrored(x, levels, -levels[levels <= 0].flip(0))
     return absmax, codes.to(torch.uint8)
+
+
+@wrong(MIRRORED)
+def mirrors_the_codes(x, levels):
+    absmax, unit = _unit(x)
+    codes = _nearest(unit.abs(), levels)
+    return absmax, torch.where(unit < 0, len(levels) - 1 - codes, codes)
 
 
 @wrong(OFF_BY_ONE)

@@ -753,11 +753,20 @@ def without_the_8_to_the_even_wrapping(x):
     return d[:, 0].half(), _packed((x * _inverse(d)).round().clamp(max=15).to(torch.uint8))
 
 
-@wrong(
+EVEN_WITHOUT_15 = (
     "Two things: torch.round takes halves to the even number, where 8.5 and cutting off takes "
     "them upwards; and nothing keeps the codes at 15, so a fifth bit falls into the other code of "
     "the byte, or out of it."
 )
+
+
+@wrong(EVEN_WITHOUT_15)
+def adds_8_and_rounds_to_the_even_without_the_15(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x * _inverse(d) + 8).round().to(torch.uint8))
+
+
+@wrong(EVEN_WITHOUT_15)
 def to_the_even_without_the_15(x):
     place = x.abs().argmax(1, keepdim=True)
     d = x.gather(1, place) / -8
