@@ -23,8 +23,8 @@ def _whiten_reference(x, mask):
 
 def _whiten_probes():
     """Uneven rows, a mean far from 0, a deviation far from 1, few tokens (where n - 1 shows),
-    large numbers in the padding, equal numbers, one token, numbers so close that 1e-8 shows, and
-    numbers far from 0 and close together."""
+    large numbers in the padding, equal numbers, one token, numbers so close that 1e-8 shows, or
+    far less, and numbers far from 0 and close together."""
     g = seeded(113)
 
     def given(mask, centre, spread):
@@ -41,6 +41,7 @@ def _whiten_probes():
         given(lengths(5, 3, places=5), 0.0, 3e-4),
         given(lengths(2, 6, places=6), 0.0, 3e-5),
         _far(lengths(5, 3, places=6), g),
+        given(lengths(3, 5, places=5), 0.0, 3e-6),
     ]
 
 
