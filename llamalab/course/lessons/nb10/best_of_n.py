@@ -372,12 +372,36 @@ def at_a_place_or_below(score, worth, n):
     return _weighed(score, worth, lambda i, M: math.comb(i + 1, n) / math.comb(M, n))
 
 
+def _normalised(score, worth, count):
+    """Weights in proportion to count(i, M), made to add up to 1; nan where all are 0."""
+    M = score.shape[-1]
+    counts = torch.tensor([count(i, M) for i in range(M)], dtype=torch.float64)
+    return _by(score, worth, (counts / counts.sum()).tolist())
+
+
 @wrong(
+    "You drew all n from the answers UP TO the kept one, C(i + 1, n), and divided by the sum of "
+    "these numbers. So a draw counts in which the best of the n lies further down. The kept one is "
+    "in the draw for certain: the other n - 1 come from the i below it."
+)
+def at_a_place_or_below_normalised(score, worth, n):
+    return _normalised(score, worth, lambda i, M: math.comb(i + 1, n))
+
+
+ITSELF_BELOW = (
     "One too many: you counted the kept answer among those below it. The lowest has none below, "
     "and with n = 2 it is never kept."
 )
+
+
+@wrong(ITSELF_BELOW)
 def itself_below_itself(score, worth, n):
     return _weighed(score, worth, lambda i, M: math.comb(i + 1, n - 1) / math.comb(M, n))
+
+
+@wrong(ITSELF_BELOW)
+def itself_below_itself_normalised(score, worth, n):
+    return _normalised(score, worth, lambda i, M: math.comb(i + 1, n - 1))
 
 
 @wrong(
@@ -400,12 +424,20 @@ def top_left_out(score, worth, n):
     return _by(score, worth, [*_kept(M, n)[:-1], 0.0])
 
 
-@wrong(
+NO_PLACE = (
     "You chose all n from below: C(i, n). The kept answer takes one of the n places itself, so "
-    "that n - 1 come from below; yours is always 0 for n = M."
+    "that n - 1 come from below; for n = M all of your weights are 0."
 )
+
+
+@wrong(NO_PLACE)
 def the_kept_one_takes_no_place(score, worth, n):
     return _weighed(score, worth, lambda i, M: math.comb(i, n) / math.comb(M, n))
+
+
+@wrong(NO_PLACE)
+def the_kept_one_takes_no_place_normalised(score, worth, n):
+    return _normalised(score, worth, lambda i, M: math.comb(i, n))
 
 
 @wrong(
@@ -499,10 +531,14 @@ def worth_of_the_mean_place(score, worth, n):
     return worth.gather(-1, score.argsort(-1))[:, place]
 
 
-@wrong(
-    "Your factorials overflow: 35! does not fit in a float32, and inf / inf is nan. `math.comb` "
+OVERFLOW = (
+    "Your factorials overflow. 21! does not fit in an int64 and goes round to a wrong number; 35! "
+    "does not fit in a float32 and is inf. What you divide is then wrong, or nan. `math.comb` "
     "counts in whole numbers of any size."
 )
+
+
+@wrong(OVERFLOW)
 def factorials_overflow(score, worth, n):
     M = score.shape[-1]
     factorial = torch.cat([torch.ones(1), torch.arange(1.0, M + 1).cumprod(0)])
@@ -511,6 +547,44 @@ def factorials_overflow(score, worth, n):
         weights[i] = factorial[i] / factorial[n - 1] / factorial[i - n + 1]
     weights = weights * factorial[n] * factorial[M - n] / factorial[M]
     return (worth.gather(-1, score.argsort(-1)) * weights).sum(-1)
+
+
+@wrong(OVERFLOW)
+def factorials_go_round(score, worth, n):
+    M = score.shape[-1]
+    f = torch.cat([torch.ones(1, dtype=torch.long), torch.arange(1, M + 1)]).cumprod(0)
+    chosen = [f[i] / (f[n - 1] * f[i - n + 1]) if i >= n - 1 else 0.0 for i in range(M)]
+    weights = torch.tensor(chosen) / (f[M] / (f[n] * f[M - n]))
+    return _by(score, worth, weights.tolist())
+
+
+@wrong(
+    "Right numbers, and the caller's `worth` is no longer what it was: you put it in order in "
+    "place. `gather` builds a new tensor."
+)
+def sorts_worth_in_place(score, worth, n):
+    worth.copy_(worth.gather(-1, score.argsort(-1)))
+    return (worth * torch.tensor(_kept(score.shape[-1], n), dtype=worth.dtype)).sum(-1)
+
+
+@wrong(
+    "Right numbers, and the caller's `score` is no longer what it was: you put it in order in "
+    "place. `argsort` gives the order and leaves the scores where they are."
+)
+def sorts_score_in_place(score, worth, n):
+    kept = _by(score, worth, _kept(score.shape[-1], n))
+    score.copy_(score.sort(-1).values)
+    return kept
+
+
+@wrong(
+    "Right numbers, and neither `score` nor `worth` is what it was: you put both in order in "
+    "place. The caller still needs them: build new tensors."
+)
+def sorts_both_in_place(score, worth, n):
+    sorts_worth_in_place(score, worth, n)
+    score.copy_(score.sort(-1).values)
+    return (worth * torch.tensor(_kept(score.shape[-1], n), dtype=worth.dtype)).sum(-1)
 
 
 @wrong(

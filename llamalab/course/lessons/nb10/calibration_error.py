@@ -71,11 +71,11 @@ def _sure_and_right(chosen, rejected):
 
 
 CHOSEN_WINS = (
-    "You asked how probable the CHOSEN answer was, and called each pair right. Each pair then has "
-    "come true, and no bin can be off in both ways. What can come true or not is the model's OWN "
-    "preference: sigma of the gap's size, right where the gap is positive. (The distance taken "
-    "pair by pair, inside the mean, gives the same number: first a bin's two means, then their "
-    "distance.)"
+    "Your number is the mean of 1 - sigma(gap) over all pairs, and the bins play no part in it. "
+    "Two ways lead there. Did you take |sure - right| of each PAIR? One pair is right or wrong, "
+    "never 73 % right: take the two means of a bin, then their distance. Or did you ask how "
+    "probable the CHOSEN answer was, and call each pair right? Ask for what the model itself "
+    "prefers: sigma(|gap|), right where gap > 0."
 )
 
 
@@ -127,16 +127,16 @@ def divides_by_all_bins(chosen, rejected, bins):
 
 @wrong(
     "Your gaps keep their sign, so a bin that is too sure makes up for one that is not sure "
-    "enough. A model that is wrong in both ways would look perfect. Take each gap's size."
+    "enough. A model that is wrong in both ways would look perfect. Take `abs` of each bin's gap."
 )
 def gaps_make_up_for_each_other(chosen, rejected, bins):
     return _bins(*_sure_and_right(chosen, rejected), bins, combine=lambda w, gaps: (w * gaps).sum())
 
 
 @wrong(
-    "You compared one mean with one mean, over all pairs, or summed the bins' gaps with their "
-    "signs and took the size at the end, which comes to the same. Too sure here and not sure "
-    "enough there cancel: that is what bins are for. Take the size in each."
+    "Bins that are too sure and bins that are not sure enough cancel with you: your number is "
+    "|mean of sure - mean of right| over all pairs. (A sum over bins with `abs` around the whole "
+    "of it is just that.) Take `abs` in each bin, before you add up."
 )
 def one_bin(chosen, rejected, bins):
     sure, right = _sure_and_right(chosen, rejected)

@@ -68,7 +68,7 @@ def both_are_needed(safety, helpfulness, is_safety_prompt):
 
 
 @wrong(
-    "The threshold has no effect: an unsafe answer to a prompt without the tag is paid for its "
+    "The threshold has no effect: outside safety prompts an unsafe answer is paid for its "
     "helpfulness, and detailed instructions for a theft are very helpful."
 )
 def forgets_the_threshold(safety, helpfulness, is_safety_prompt):
@@ -76,10 +76,10 @@ def forgets_the_threshold(safety, helpfulness, is_safety_prompt):
 
 
 @wrong(
-    "The tag has no effect: on a safety prompt an answer that is not quite unsafe is paid for its "
-    "helpfulness. There, safety is what counts."
+    "`is_safety_prompt` has no effect: on a safety prompt an answer that is not quite unsafe is "
+    "paid for its helpfulness. There, safety is what counts."
 )
-def forgets_the_tag(safety, helpfulness, is_safety_prompt):
+def forgets_the_safety_prompts(safety, helpfulness, is_safety_prompt):
     return _logit(torch.where(safety < 0.15, safety, helpfulness))
 
 
@@ -229,14 +229,31 @@ def whitens_too_early(safety, helpfulness, is_safety_prompt):
     return (reward - reward.mean()) / (reward.var(correction=0) + 1e-8).sqrt()
 
 
-@wrong(
-    "One unsafe answer, or one tag, decides for the whole batch with you. Each answer is looked at "
-    "by itself: `|` and `torch.where`, not `any()` and `if`."
+ONE_FOR_ALL = (
+    "{} decides for the whole batch with you: all the other answers are judged by safety too. Each "
+    "is looked at by itself: `|` and `torch.where`, not `any()` and `if`."
 )
+
+
+@wrong(ONE_FOR_ALL.format("A single unsafe answer or a single safety prompt"))
 def one_decides_for_all(safety, helpfulness, is_safety_prompt):
     if (is_safety_prompt | (safety < 0.15)).any():
         return _logit(safety)
     return _logit(helpfulness)
+
+
+@wrong(ONE_FOR_ALL.format("A single safety prompt"))
+def one_safety_prompt_decides_for_all(safety, helpfulness, is_safety_prompt):
+    if is_safety_prompt.any():
+        return _logit(safety)
+    return _logit(torch.where(safety < 0.15, safety, helpfulness))
+
+
+@wrong(ONE_FOR_ALL.format("A single unsafe answer"))
+def one_unsafe_answer_decides_for_all(safety, helpfulness, is_safety_prompt):
+    if (safety < 0.15).any():
+        return _logit(safety)
+    return _logit(torch.where(is_safety_prompt, safety, helpfulness))
 
 
 @wrong(
@@ -259,10 +276,11 @@ def writes_into_helpfulness(safety, helpfulness, is_safety_prompt):
 
 
 @wrong(
-    "Without the tag you took the smaller of the two scores. A helpful answer that is safe enough "
-    "is then still marked down for being only safe enough. From 0.15 on helpfulness decides, alone."
+    "Outside safety prompts you took the smaller of the two scores. A helpful answer that is safe "
+    "enough is then still marked down for being only safe enough. From 0.15 on helpfulness "
+    "decides, alone."
 )
-def the_smaller_without_the_tag(safety, helpfulness, is_safety_prompt):
+def the_smaller_outside_safety_prompts(safety, helpfulness, is_safety_prompt):
     smaller = torch.minimum(safety, helpfulness)
     return _logit(torch.where(is_safety_prompt, safety, smaller))
 
@@ -378,7 +396,7 @@ def the_smaller_below_the_threshold(safety, helpfulness, is_safety_prompt):
 
 
 @wrong(SMALLER)
-def the_smaller_with_the_tag(safety, helpfulness, is_safety_prompt):
+def the_smaller_on_safety_prompts(safety, helpfulness, is_safety_prompt):
     other = torch.where(safety < 0.15, safety, helpfulness)
     return _logit(torch.where(is_safety_prompt, torch.minimum(safety, helpfulness), other))
 
@@ -402,10 +420,10 @@ def threshold_of_a_fifth(safety, helpfulness, is_safety_prompt):
 
 
 @wrong(
-    "The tag is turned round: an answer to a harmless prompt is judged by safety, and one to a "
-    "safety prompt by how helpful it is."
+    "`is_safety_prompt` is turned round: an answer to a harmless prompt is judged by safety, and "
+    "one to a safety prompt by how helpful it is."
 )
-def tag_turned_round(safety, helpfulness, is_safety_prompt):
+def safety_prompts_turned_round(safety, helpfulness, is_safety_prompt):
     return _logit(torch.where(~is_safety_prompt | (safety < 0.15), safety, helpfulness))
 
 
@@ -427,9 +445,49 @@ def base_10(safety, helpfulness, is_safety_prompt):
     return _logit(_decides(safety, helpfulness, is_safety_prompt)) / 2.302585092994046
 
 
-@wrong("You added the two logits. One of the two scores decides, alone.")
+ADDS_LOGITS = (
+    "You added the two logits, of all answers or of some. A good score then makes up for a bad "
+    "one. One of the two scores decides, alone: also where safety is below 0.15."
+)
+
+
+def _adds_where(condition, safety, helpfulness, is_safety_prompt):
+    """The sum of the two logits where the condition holds, and elsewhere what is right."""
+    both = _logit(safety) + _logit(helpfulness)
+    return torch.where(condition, both, _logit(_decides(safety, helpfulness, is_safety_prompt)))
+
+
+@wrong(ADDS_LOGITS)
 def adds_the_logits(safety, helpfulness, is_safety_prompt):
     return _logit(safety) + _logit(helpfulness)
+
+
+@wrong(ADDS_LOGITS)
+def adds_the_logits_of_the_unsafe(safety, helpfulness, is_safety_prompt):
+    unsafe = ~is_safety_prompt & (safety < 0.15)
+    return _adds_where(unsafe, safety, helpfulness, is_safety_prompt)
+
+
+@wrong(ADDS_LOGITS)
+def adds_the_logits_of_all_that_are_unsafe(safety, helpfulness, is_safety_prompt):
+    return _adds_where(safety < 0.15, safety, helpfulness, is_safety_prompt)
+
+
+@wrong(ADDS_LOGITS)
+def adds_the_logits_where_safety_decides(safety, helpfulness, is_safety_prompt):
+    decides = is_safety_prompt | (safety < 0.15)
+    return _adds_where(decides, safety, helpfulness, is_safety_prompt)
+
+
+@wrong(ADDS_LOGITS)
+def adds_the_logits_on_safety_prompts(safety, helpfulness, is_safety_prompt):
+    return _adds_where(is_safety_prompt, safety, helpfulness, is_safety_prompt)
+
+
+@wrong(ADDS_LOGITS)
+def adds_the_logits_where_helpfulness_decides(safety, helpfulness, is_safety_prompt):
+    alone = ~is_safety_prompt & (safety >= 0.15)
+    return _adds_where(alone, safety, helpfulness, is_safety_prompt)
 
 
 @wrong(

@@ -116,12 +116,39 @@ def multiplies_the_gap(chosen, rejected, margin):
     return _loss(margin * (chosen - rejected))
 
 
-@wrong(
-    "You used the margin as a weight of each pair. It does say how clear a pair is, but here it "
-    "moves the point at which the pair is good enough: subtract it inside the sigmoid."
+WEIGHED = (
+    "You used the margin as a weight of each pair's loss. It does say how clear a pair is, but "
+    "here it moves the point at which the pair is good enough: subtract it inside the sigmoid."
 )
+
+
+@wrong(WEIGHED)
 def weighs_by_the_margin(chosen, rejected, margin):
     return (-F.logsigmoid(chosen - rejected) * margin).mean()
+
+
+@wrong(WEIGHED)
+def weighs_by_1_plus_the_margin(chosen, rejected, margin):
+    return (-F.logsigmoid(chosen - rejected) * (1 + margin)).mean()
+
+
+@wrong(WEIGHED)
+def weighs_by_1_less_the_margin(chosen, rejected, margin):
+    return (-F.logsigmoid(chosen - rejected) * (1 - margin)).mean()
+
+
+@wrong(WEIGHED)
+def weighs_by_the_margins_share(chosen, rejected, margin):
+    weight = torch.as_tensor(margin).expand(len(chosen))
+    return (-F.logsigmoid(chosen - rejected) * weight).sum() / weight.sum()
+
+
+@wrong(
+    "You took the margin off the gap, as asked, and made it a weight of the pair's loss besides. "
+    "Once is enough: every pair has the same weight."
+)
+def weighs_by_the_margin_and_takes_it_off(chosen, rejected, margin):
+    return (-F.logsigmoid(chosen - rejected - margin) * (1 + margin)).mean()
 
 
 @wrong(
@@ -470,8 +497,8 @@ def exponential_loss(chosen, rejected, margin):
 
 
 @wrong(
-    "You multiplied the gap by 1 less the margin, or divided it: the margin is in the unit of a "
-    "score, and is taken off the gap."
+    "You multiplied the gap by 1 - m. The margin m is in the unit of a score, and is taken off the "
+    "gap: gap - m."
 )
 def shrinks_the_gap(chosen, rejected, margin):
     return _loss((chosen - rejected) * (1 - margin))

@@ -259,8 +259,9 @@ def one_loss_a_pair(policy_chosen, policy_rejected, reference_chosen, reference_
 
 
 @wrong(
-    "The value is right, and you held the reference fast. That is a good habit, and the caller's, "
-    "who reads it under `no_grad`: here nothing is detached."
+    "The value is right, but you detached the reference, and no gradient reaches it. Whoever "
+    "trains wants that, and sees to it when the reference is read (`no_grad`). This function is to "
+    "detach nothing."
 )
 def holds_the_reference_fast(
     policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta
@@ -271,7 +272,7 @@ def holds_the_reference_fast(
 
 
 @wrong(
-    "The value is right, and only the chosen answer learns: you held the rejected one fast. The "
+    "The value is right, and only the chosen answer learns: you detached the rejected one. The "
     "loss pushes one up AND the other down."
 )
 def holds_the_rejected_fast(
@@ -507,7 +508,7 @@ def no_reward_below_0(policy_chosen, policy_rejected, reference_chosen, referenc
 
 
 @wrong(
-    "The value is right, and only the rejected answer learns: you held the chosen one fast. The "
+    "The value is right, and only the rejected answer learns: you detached the chosen one. The "
     "loss pushes one up AND the other down."
 )
 def holds_the_chosen_fast(
@@ -527,7 +528,7 @@ def cuts_the_way_back(policy_chosen, policy_rejected, reference_chosen, referenc
 
 
 @wrong(
-    "The value is right, and the POLICY is held fast, which is the one that is to learn. Nothing "
+    "The value is right, but you detached the POLICY, which is the one that is to learn. Nothing "
     "is detached here."
 )
 def cuts_the_policy_off(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):

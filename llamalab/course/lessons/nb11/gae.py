@@ -171,6 +171,13 @@ def masks_at_the_end(rewards, values, gamma, lam, mask):
     return _both(_gae(rewards, values, gamma, lam, mask, masked=False), values, mask)
 
 
+@wrong(PADDING)
+def masks_at_the_end_from_the_longests_end(rewards, values, gamma, lam, mask):
+    n = int(mask.sum(1).max())
+    found = _gae(rewards[:, :n], values[:, :n], gamma, lam, mask[:, :n], masked=False)
+    return _both(torch.cat((found, torch.zeros_like(rewards[:, n:])), 1), values, mask)
+
+
 @wrong(
     "The mask has no effect. The advantages of padding are carried back into the answer, and stand "
     "in the result besides, where they would be whitened and averaged along."
@@ -288,6 +295,133 @@ def masks_in_place(rewards, values, gamma, lam, mask):
     values *= mask
     found = _gae(rewards, values, gamma, lam, mask)
     return found, found + values
+
+
+ONE_LENGTH = (
+    "You took every answer to be as long as the FIRST of the batch, `mask[0].sum()`. A longer one "
+    "is cut off there, with all that it is paid behind that place; a shorter one runs on behind "
+    "its end. Each row ends where its own mask does."
+)
+
+
+def _as_long_as_the_first(rewards, values, gamma, lam, mask):
+    """Advantages (B, T), 0 behind the first answer's end; and where that is."""
+    n = int(mask[0].sum())
+    found = _gae(rewards[:, :n], values[:, :n], gamma, lam, mask[:, :n], masked=False)
+    return torch.cat((found, torch.zeros_like(rewards[:, n:])), 1), n
+
+
+@wrong(ONE_LENGTH)
+def as_long_as_the_first(rewards, values, gamma, lam, mask):
+    found, n = _as_long_as_the_first(rewards, values, gamma, lam, mask)
+    return found, found + values * (torch.arange(mask.shape[1]) < n)
+
+
+@wrong(ONE_LENGTH)
+def as_long_as_the_first_with_all_values(rewards, values, gamma, lam, mask):
+    found, _ = _as_long_as_the_first(rewards, values, gamma, lam, mask)
+    return found, found + values
+
+
+@wrong(ONE_LENGTH)
+def as_long_as_the_first_and_masked_values(rewards, values, gamma, lam, mask):
+    found, _ = _as_long_as_the_first(rewards, values, gamma, lam, mask)
+    return found, found + values * mask
+
+
+@wrong(ONE_LENGTH)
+def as_long_as_the_first_masked_after(rewards, values, gamma, lam, mask):
+    found, _ = _as_long_as_the_first(rewards, values, gamma, lam, mask)
+    return _both(found, values, mask)
+
+
+@wrong(ONE_LENGTH)
+def as_long_as_the_first_masked_after_and_cut(rewards, values, gamma, lam, mask):
+    found, n = _as_long_as_the_first(rewards, values, gamma, lam, mask)
+    return _both(found, values, mask & (torch.arange(mask.shape[1]) < n))
+
+
+@wrong(ONE_LENGTH)
+def as_long_as_the_first_masked_before(rewards, values, gamma, lam, mask):
+    found, _ = _as_long_as_the_first(rewards * mask, values * mask, gamma, lam, mask)
+    return found, found + values * mask
+
+
+@wrong(ONE_LENGTH)
+def as_long_as_the_first_masked_before_and_cut(rewards, values, gamma, lam, mask):
+    found, n = _as_long_as_the_first(rewards * mask, values * mask, gamma, lam, mask)
+    return found, found + values * (mask & (torch.arange(mask.shape[1]) < n))
+
+
+ROW_TO_ROW = (
+    "What you carry backwards is not set back to 0 when a new row begins: the beginning of one "
+    "answer runs into the end of the next in the batch. Behind each answer's last token there is "
+    "nothing, neither an advantage nor a value."
+)
+
+
+def _row_by_row(
+    rewards, values, gamma, lam, mask, *, reset_value, through_padding=False, masked=True
+):
+    """A loop over rows that never sets the advantage back, and the next value only if told."""
+    found = torch.zeros_like(rewards)
+    advantage = following = 0.0
+    for b in range(len(rewards)):
+        following = 0.0 if reset_value else following
+        end = mask.shape[1] if through_padding else int(mask[b].sum())
+        for t in reversed(range(end)):
+            r, v = rewards[b, t] * mask[b, t], values[b, t] * mask[b, t]
+            advantage = r + gamma * following - v + gamma * lam * advantage
+            found[b, t], following = advantage, v
+    return _both(found, values, mask) if masked else (found, found + values * mask)
+
+
+@wrong(ROW_TO_ROW)
+def carries_the_advantage_from_row_to_row(rewards, values, gamma, lam, mask):
+    return _row_by_row(rewards, values, gamma, lam, mask, reset_value=True)
+
+
+@wrong(ROW_TO_ROW)
+def carries_both_from_row_to_row(rewards, values, gamma, lam, mask):
+    return _row_by_row(rewards, values, gamma, lam, mask, reset_value=False)
+
+
+@wrong(ROW_TO_ROW)
+def carries_the_advantage_through_the_padding(rewards, values, gamma, lam, mask):
+    return _row_by_row(rewards, values, gamma, lam, mask, reset_value=True, through_padding=True)
+
+
+@wrong(ROW_TO_ROW)
+def carries_both_through_the_padding(rewards, values, gamma, lam, mask):
+    return _row_by_row(rewards, values, gamma, lam, mask, reset_value=False, through_padding=True)
+
+
+@wrong(ROW_TO_ROW)
+def carries_the_advantage_through_the_padding_and_keeps_it(rewards, values, gamma, lam, mask):
+    return _row_by_row(
+        rewards, values, gamma, lam, mask, reset_value=True, through_padding=True, masked=False
+    )
+
+
+@wrong(ROW_TO_ROW)
+def carries_both_through_the_padding_and_keeps_it(rewards, values, gamma, lam, mask):
+    return _row_by_row(
+        rewards, values, gamma, lam, mask, reset_value=False, through_padding=True, masked=False
+    )
+
+
+@wrong(ROW_TO_ROW)
+def carries_the_value_from_row_to_row(rewards, values, gamma, lam, mask):
+    kept, found, following = values * mask, [], torch.zeros(())
+    for b in range(len(rewards)):
+        row = slice(b, b + 1)
+        n = int(mask[b].sum())
+        part = _gae(
+            rewards[row, :n], values[row, :n], gamma, lam, mask[row, :n], end=following.view(1)
+        )
+        found.append(torch.cat((part, torch.zeros_like(rewards[row, n:])), 1))
+        following = kept[b, 0]
+    return _both(torch.cat(found), values, mask)
 
 
 @wrong(

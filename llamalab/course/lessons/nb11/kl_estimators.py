@@ -21,7 +21,8 @@ def _kl_estimators_reference(logp_new, logp_ref):
 
 def _kl_estimators_probes():
     """Steps of either sign, large and small and very large; tokens so unlikely that float32 has no
-    number for them, only for their logarithm; one token; a row; one that wants its gradient."""
+    number for them, only for their logarithm; one token; a row. No step is beyond 20 nats, where
+    the package's k3, as others do, stops growing: an answer may have that guard or not."""
     g = seeded(110)
 
     def pair(*shape, step=0.7):
@@ -205,8 +206,9 @@ def cuts_the_way_back(logp_new, logp_ref):
 
 
 @wrong(
-    "The values are right, and you held the reference fast. That is a good habit, and the "
-    "caller's: here nothing is detached, so that the formula can be used either way round."
+    "The values are right, but you detached the reference, and no gradient reaches it. Whoever "
+    "trains wants that, and sees to it when the reference is read (`no_grad`). This function is to "
+    "detach nothing, so that the formula can be used either way round."
 )
 def holds_the_reference_fast(logp_new, logp_ref):
     return _three(logp_ref.detach() - logp_new)
@@ -250,9 +252,45 @@ def keeps_below_10(logp_new, logp_ref):
     return _three((logp_ref - logp_new).clamp(max=10))
 
 
-@wrong(LIMITED)
+K3_LIMITED = (
+    "You kept k3 below a limit. That is a library's guard, not the estimator: a token that has "
+    "gone further costs no more, and nothing pulls it back."
+)
+
+
+@wrong(K3_LIMITED)
 def keeps_k3_within_10(logp_new, logp_ref):
     k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k2, k3.clamp(-10, 10)
+
+
+@wrong(K3_LIMITED)
+def keeps_k3_within_20(logp_new, logp_ref):
+    k1, k2, k3 = _three(logp_ref - logp_new)
+    return k1, k2, k3.clamp(-20, 20)
+
+
+BOTH_LIMITED = (
+    "You kept the log-ratio within limits, and k3 as well. Both are a library's guards, not the "
+    "estimators: a token that has gone further costs no more, and nothing pulls it back."
+)
+
+
+@wrong(BOTH_LIMITED)
+def keeps_within_10_and_k3_within_10(logp_new, logp_ref):
+    k1, k2, k3 = _three((logp_ref - logp_new).clamp(-10, 10))
+    return k1, k2, k3.clamp(-10, 10)
+
+
+@wrong(BOTH_LIMITED)
+def keeps_within_10_in_k3_and_k3_within_10(logp_new, logp_ref):
+    k1, k2, _ = _three(logp_ref - logp_new)
+    return k1, k2, _three((logp_ref - logp_new).clamp(-10, 10))[2].clamp(-10, 10)
+
+
+@wrong(BOTH_LIMITED)
+def keeps_within_5_and_k3_within_10(logp_new, logp_ref):
+    k1, k2, k3 = _three((logp_ref - logp_new).clamp(-5, 5))
     return k1, k2, k3.clamp(-10, 10)
 
 
@@ -556,8 +594,9 @@ def averages_over_the_batch(logp_new, logp_ref):
 
 
 @wrong(
-    "The values are right, and in k3 you held the reference fast. That is a good habit, and the "
-    "caller's: here nothing is detached."
+    "The values are right, but in k3 you detached the reference, so its gradient is wrong. "
+    "Whoever trains wants no gradient there, and sees to it when the reference is read "
+    "(`no_grad`). This function is to detach nothing."
 )
 def holds_the_reference_fast_in_k3(logp_new, logp_ref):
     gap = logp_ref - logp_new
@@ -567,10 +606,7 @@ def holds_the_reference_fast_in_k3(logp_new, logp_ref):
     return k1, k2, k3
 
 
-@wrong(
-    "You kept k3 below a limit. That is a library's guard, not the estimator: a token that has "
-    "gone further costs no more, and nothing pulls it back."
-)
+@wrong(K3_LIMITED)
 def keeps_k3_below_1(logp_new, logp_ref):
     gap = logp_ref - logp_new
     k1 = -gap

@@ -163,8 +163,9 @@ def never_clips(logp_new, logp_old, advantages, mask, clip):
 
 
 @wrong(
-    "You took the minimum of the ratios and multiplied after that. Where the advantage is negative "
-    "the order of the two turns round: multiply first, then the minimum."
+    "Your ratio ends at 1 + clip, whatever the advantage's sign. (The smaller one of the free and "
+    "the clipped ratio comes to the same.) Where the advantage is negative, the smaller RATIO "
+    "gives the larger gain: multiply both by the advantage first, then take the smaller product."
 )
 def minimum_of_the_ratios(logp_new, logp_old, advantages, mask, clip):
     rho, A = _fixed(logp_new, logp_old, advantages)
@@ -363,8 +364,8 @@ def dual_clip(logp_new, logp_old, advantages, mask, clip):
 
 HALVED = (
     "The value is right, and within the clip the gradient is halved: there both gains are equal, "
-    "`min` gives half to each, and the clipped one is cut off. Only what was measured before is "
-    "held fast; the ratio is not."
+    "`min` gives half to each, and you detached the ratio in the clipped one. Only logp_old and "
+    "advantages are detached, cut off from the gradient; the ratio is not, in either gain."
 )
 
 
@@ -587,13 +588,70 @@ def mask_turned_round(logp_new, logp_old, advantages, mask, clip):
     return -(_gain(rho, A, clip) * ~mask).sum() / (~mask).sum().clamp(min=1)
 
 
-@wrong(
-    "You added the KL, or some other price, to the loss. Here it has been paid in the rewards "
-    "already: only the clipped gain is asked for."
+KL_ADDED = (
+    "You added a price for the distance to the old policy, a KL, to the loss. Here the KL has been "
+    "paid in the rewards already: only the clipped gain is asked for."
 )
-def adds_the_kl(logp_new, logp_old, advantages, mask, clip):
+
+
+def _with_kl(logp_new, logp_old, advantages, mask, clip, beta, kl):
+    """The loss and beta times the mean of kl(step)."""
     rho, A = _fixed(logp_new, logp_old, advantages)
-    return -_mean(_gain(rho, A, clip), mask) + 0.1 * _mean(logp_new - logp_old.detach(), mask)
+    step = logp_new - logp_old.detach()
+    return -_mean(_gain(rho, A, clip), mask) + beta * _mean(kl(step), mask)
+
+
+def _k1(step):
+    return step
+
+
+def _k3(step):
+    return (-step).exp() - 1 + step
+
+
+@wrong(KL_ADDED)
+def adds_the_kl(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.1, _k1)
+
+
+@wrong(KL_ADDED)
+def adds_a_hundredth_of_the_kl(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.01, _k1)
+
+
+@wrong(KL_ADDED)
+def adds_a_twentieth_of_the_kl(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.05, _k1)
+
+
+@wrong(KL_ADDED)
+def adds_a_50th_of_the_kl(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.02, _k1)
+
+
+@wrong(KL_ADDED)
+def adds_a_50th_of_k3(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.02, _k3)
+
+
+@wrong(KL_ADDED)
+def adds_a_twentieth_of_k3(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.05, _k3)
+
+
+@wrong(KL_ADDED)
+def adds_a_tenth_of_k3(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.1, _k3)
+
+
+@wrong(KL_ADDED)
+def adds_a_hundredth_of_k3(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.01, _k3)
+
+
+@wrong(KL_ADDED)
+def adds_a_25th_of_k3(logp_new, logp_old, advantages, mask, clip):
+    return _with_kl(logp_new, logp_old, advantages, mask, clip, 0.04, _k3)
 
 
 @wrong(

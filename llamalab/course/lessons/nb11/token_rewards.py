@@ -399,8 +399,8 @@ def only_the_first_answer(score, logp, ref_logp, mask, beta):
 
 
 ONE_PLACE = (
-    "All answers are paid at one and the same place, though they end at different ones. Each row "
-    "has a last token of its own."
+    "All answers are paid at one and the same place, where the longest ends, or the first, or some "
+    "other one of the batch. Each row has a last token of its own, at its own place."
 )
 
 
@@ -420,6 +420,27 @@ def at_the_shortests_end(score, logp, ref_logp, mask, beta):
 def at_the_first_answers_end(score, logp, ref_logp, mask, beta):
     place = (mask[0].sum() - 1).expand(len(mask))
     return _paid(score, -beta * (logp - ref_logp) * mask, mask, place)
+
+
+@wrong(ONE_PLACE)
+def at_the_last_answers_end(score, logp, ref_logp, mask, beta):
+    place = (mask[-1].sum() - 1).expand(len(mask))
+    return _paid(score, -beta * (logp - ref_logp) * mask, mask, place)
+
+
+@wrong(ONE_PLACE)
+def at_the_longests_end_masked(score, logp, ref_logp, mask, beta):
+    return at_the_longests_end(score, logp, ref_logp, mask, beta) * mask
+
+
+@wrong(ONE_PLACE)
+def at_the_first_answers_end_masked(score, logp, ref_logp, mask, beta):
+    return at_the_first_answers_end(score, logp, ref_logp, mask, beta) * mask
+
+
+@wrong(ONE_PLACE)
+def at_the_last_answers_end_masked(score, logp, ref_logp, mask, beta):
+    return at_the_last_answers_end(score, logp, ref_logp, mask, beta) * mask
 
 
 @wrong(

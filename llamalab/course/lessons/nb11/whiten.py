@@ -23,8 +23,8 @@ def _whiten_reference(x, mask):
 
 def _whiten_probes():
     """Uneven rows, a mean far from 0, a deviation far from 1, few tokens (where n - 1 shows),
-    large numbers in the padding, equal numbers, one token, numbers so close that 1e-8 shows, and
-    numbers far from 0 and close together."""
+    large numbers in the padding, equal numbers, one token, numbers so close that 1e-8 shows, or
+    far less, and numbers far from 0 and close together."""
     g = seeded(113)
 
     def given(mask, centre, spread):
@@ -41,6 +41,7 @@ def _whiten_probes():
         given(lengths(5, 3, places=5), 0.0, 3e-4),
         given(lengths(2, 6, places=6), 0.0, 3e-5),
         _far(lengths(5, 3, places=6), g),
+        given(lengths(3, 5, places=5), 0.0, 3e-6),
     ]
 
 
@@ -172,12 +173,48 @@ def leaves_the_padding(x, mask):
     return (x - _mean(x, mask)) * torch.rsqrt(_variance(x, mask) + 1e-8)
 
 
-@wrong(
-    "Where all numbers are equal, or only one counts, you divided 0 by 0. Add 1e-8 to the "
-    "variance: no advantage of any token over another is 0, not nan."
+NOTHING = (
+    "Where all numbers are equal, or only one counts, the deviation is 0 and you divided 0 by 0: "
+    "nan. Add 1e-8 to the variance, under the root: if no token has an advantage over another, 0 "
+    "comes out for each."
 )
+
+
+@wrong(NOTHING)
 def divides_by_nothing(x, mask):
     return (x - _mean(x, mask)) / torch.sqrt(_variance(x, mask)) * mask
+
+
+@wrong(NOTHING)
+def divides_by_nothing_where_it_counts(x, mask):
+    white = (x - _mean(x, mask)) / torch.sqrt(_variance(x, mask))
+    return torch.where(mask, white, 0.0)
+
+
+@wrong(
+    "Two things: numbers stand in the padding, where 0 is asked for; and where all numbers are "
+    "equal, or only one counts, you divided 0 by 0: add 1e-8 to the variance."
+)
+def leaves_the_padding_and_divides_by_nothing(x, mask):
+    return (x - _mean(x, mask)) / torch.sqrt(_variance(x, mask))
+
+
+ONE_LESS_AND_NOTHING = (
+    "Two things: you divided by n - 1, as `var()` and `std()` do unless told; and where all "
+    "numbers are equal, or only one counts, you divided 0 by 0: add 1e-8 to the variance."
+)
+
+
+@wrong(ONE_LESS_AND_NOTHING)
+def divides_by_one_less_and_by_nothing(x, mask):
+    kept = x[mask]
+    return (x - kept.mean()) / kept.std() * mask
+
+
+@wrong(ONE_LESS_AND_NOTHING)
+def divides_by_one_less_and_by_nothing_where_it_counts(x, mask):
+    kept = x[mask]
+    return torch.where(mask, (x - kept.mean()) / kept.std(), 0.0)
 
 
 @wrong(
@@ -233,8 +270,9 @@ def leaves_the_padding_and_divides_by_one_less(x, mask):
 
 
 @wrong(
-    "Your 1e-8 stands behind the root, at the deviation. It belongs to the variance, before it: "
-    "there it begins to hold back at a deviation of 1e-4, and yours only at one of 1e-8."
+    "You added 1e-8 to the deviation, after the root. It belongs to the variance, under the root. "
+    "There it counts where numbers are 1e-4 apart, since their variance is 1e-8; yours counts only "
+    "where they are 1e-8 apart."
 )
 def adds_behind_the_root(x, mask):
     return (x - _mean(x, mask)) / (_variance(x, mask).sqrt() + 1e-8) * mask

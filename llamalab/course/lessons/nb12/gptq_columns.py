@@ -360,6 +360,53 @@ RETURNS_MOVED = (
 )
 
 
+FROM_THE_RIGHT = (
+    "You went from the last column to the first. U is made for the other direction: its row i says "
+    "what the columns to the RIGHT of i take, while they are still free."
+)
+
+
+def _from_the_right(weight, step, passed):
+    """passed(error, i) is taken off the columns before i (out, i)."""
+    w, rounded = weight.clone(), torch.zeros_like(weight)
+    for i in reversed(range(w.shape[1])):
+        v = w[:, i : i + 1]
+        rounded[:, i : i + 1] = value = (v / step).round().clamp(-8, 7) * step
+        w[:, :i] -= passed(v - value, i)
+    return rounded
+
+
+@wrong(FROM_THE_RIGHT)
+def from_the_last_column(weight, U, step):
+    return _from_the_right(weight, step, lambda error, i: error / U[i, i] * U[:i, i])
+
+
+@wrong(FROM_THE_RIGHT)
+def from_the_last_column_without_the_diagonal(weight, U, step):
+    return _from_the_right(weight, step, lambda error, i: error * U[:i, i])
+
+
+@wrong(FROM_THE_RIGHT)
+def from_the_last_column_by_the_inverse(weight, U, step):
+    H = U.T @ U
+    return _from_the_right(weight, step, lambda error, i: error / H[i, i] * H[i, :i])
+
+
+@wrong(FROM_THE_RIGHT)
+def from_the_last_column_into_the_rounded(weight, U, step):
+    w = weight.clone()
+    for i in reversed(range(w.shape[1])):
+        v = w[:, i : i + 1].clone()
+        w[:, i : i + 1] = value = (v / step).round().clamp(-8, 7) * step
+        w[:, i + 1 :] -= (v - value) / U[i, i] * U[i, i + 1 :]
+    return w
+
+
+@wrong(FROM_THE_RIGHT)
+def turns_columns_and_u_round(weight, U, step):
+    return _walk(weight.flip(1), U, step, _right(U)).flip(1)
+
+
 @wrong(AWAY)
 def halves_away_from_zero(weight, U, step):
     w, rounded = weight.clone(), torch.zeros_like(weight)

@@ -279,8 +279,9 @@ OF_W = (
     "rounded whole, with a scale of its own."
 )
 COLUMNS = (
-    "You took a scale for each column. Along the columns the sum runs, and a scale that changes "
-    "within the sum cannot stand before it: one for each ROW, of x and of W."
+    "You took a scale for each column of {}. A result is the sum, over all columns, of a row of x "
+    "times a row of W. The whole numbers can be added up, and multiplied by the scales once at the "
+    "end, only if a scale is the same in all columns: one for each ROW of x and each ROW of W."
 )
 OTHER_STEPS = (
     "Your scales are not a 127th of the largest magnitude: the codes then do not fill int8, or "
@@ -411,21 +412,21 @@ def outliers_of_w_by_the_threshold(x, w, threshold):
     return _product(kept, w * (w.abs() <= threshold), a, b) + rest @ w.T
 
 
-@wrong(COLUMNS)
+@wrong(COLUMNS.format("x"))
 def scales_of_columns_of_x(x, w, threshold):
     kept, rest = _split(x, threshold)
     a, b = kept.abs().amax(0, keepdim=True).clamp(min=1e-20) / 127, _steps(w)
     return ((kept / a).round() * a) @ ((w / b).round() * b).T + rest @ w.T
 
 
-@wrong(COLUMNS)
+@wrong(COLUMNS.format("W"))
 def scales_of_columns_of_w(x, w, threshold):
     kept, rest = _split(x, threshold)
     a, b = _steps(kept), w.abs().amax(0, keepdim=True).clamp(min=1e-20) / 127
     return ((kept / a).round() * a) @ ((w / b).round() * b).T + rest @ w.T
 
 
-@wrong(COLUMNS)
+@wrong(COLUMNS.format("x and of W"))
 def scales_of_columns_of_both(x, w, threshold):
     kept, rest = _split(x, threshold)
     a, b = (

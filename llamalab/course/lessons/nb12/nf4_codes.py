@@ -421,6 +421,46 @@ def codes_of_magnitudes(x, levels):
     return absmax, _nearest(unit, levels)
 
 
+MIRRORED = (
+    "You looked the magnitude up, and mirrored what you found for the negative numbers. The table "
+    "need not be symmetric, and NF4's is not: 7 levels below 0 and 8 above, at other distances. "
+    "Look each number up with its sign."
+)
+
+
+def _mirrored(x, levels, half):
+    """The level 0's number, plus or minus the steps that the magnitude takes in `half`."""
+    absmax, unit = _unit(x)
+    steps = torch.bucketize(unit.abs(), (half[1:] + half[:-1]) / 2)
+    zero = int((levels < 0).sum())
+    return absmax, torch.where(unit < 0, zero - steps, zero + steps)
+
+
+@wrong(MIRRORED)
+def mirrors_the_upper_half(x, levels):
+    absmax, codes = _mirrored(x, levels, levels[levels >= 0])
+    return absmax, codes.clamp(0, len(levels) - 1).to(torch.uint8)
+
+
+@wrong(MIRRORED)
+def mirrors_the_upper_half_and_goes_round(x, levels):
+    absmax, codes = _mirrored(x, levels, levels[levels >= 0])
+    return absmax, codes.to(torch.uint8)
+
+
+@wrong(MIRRORED)
+def mirrors_the_lower_half(x, levels):
+    absmax, codes = _mirrored(x, levels, -levels[levels <= 0].flip(0))
+    return absmax, codes.to(torch.uint8)
+
+
+@wrong(MIRRORED)
+def mirrors_the_codes(x, levels):
+    absmax, unit = _unit(x)
+    codes = _nearest(unit.abs(), levels)
+    return absmax, torch.where(unit < 0, len(levels) - 1 - codes, codes)
+
+
 @wrong(OFF_BY_ONE)
 def codes_from_1(x, levels):
     absmax = x.abs().amax(-1)

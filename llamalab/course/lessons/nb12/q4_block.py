@@ -23,14 +23,17 @@ def _reference(x):
 
 
 def _probes():
-    """Extremes of both signs, twice the same magnitude with both signs, ties, zeros, blocks of
-    different sizes, one block alone, numbers with a scale that float16 hardly holds."""
+    """Extremes of both signs, the same magnitude with both signs, in the low half of the bytes and
+    in the high one, ties, zeros, blocks of different sizes, one block alone, numbers with a scale
+    that float16 hardly holds."""
     g = seeded(122)
     sizes = torch.randn(5, 32, generator=g) * torch.tensor([0.01, 1.0, 50.0, 3.0, 0.2])[:, None]
     ties = torch.randint(-15, 16, (4, 32), generator=g) / 2
     ties[:2, 3], ties[2:, 29] = -8.0, 8.0  # the step is 1, or -1
     twice = torch.randint(-7, 8, (2, 32), generator=g).float()
     twice[0, 5], twice[0, 20], twice[1, 2], twice[1, 30] = 8.0, -8.0, -8.0, 8.0
+    both = torch.arange(32) % 15 - 7.0
+    both[0], both[[3, 4, 18]], both[19], both[20] = 8.0, -8.0, 3.0, 2.0  # beside 5 and 6
     zeros = torch.cat((torch.zeros(1, 32), torch.randn(2, 32, generator=g)))
     above = torch.rand(2, 32, generator=g) + 1
     small = torch.randn(3, 32, generator=g) * 1e-5  # float16 has few digits for such a scale
@@ -40,6 +43,7 @@ def _probes():
         (sizes,),
         (ties,),
         (twice,),
+        (torch.stack((both, -both)),),
         (zeros,),
         (one,),
         (above,),
@@ -135,8 +139,8 @@ def into_7_steps(x):
 
 
 TO_THE_EVEN = (
-    "You rounded with torch.round and added 8. On halves it goes to the even number; ggml adds 8.5 "
-    "and cuts off, which takes every half upwards."
+    "You rounded with torch.round, and added 8 before it or after it. On halves it goes to the "
+    "even number; ggml adds 8.5 and cuts off, which takes every half upwards."
 )
 
 
@@ -147,13 +151,51 @@ def halves_to_the_even(x):
     return d[:, 0].half(), _packed(q)
 
 
-@wrong(
+@wrong(TO_THE_EVEN)
+def adds_8_and_rounds_to_the_even(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x * _inverse(d) + 8).round().clamp(0, 15).to(torch.uint8))
+
+
+WITHOUT_15 = (
     "Nothing keeps the codes at 15. A number as large as the extreme, of the other sign, becomes "
-    "16: its fifth bit falls into its neighbour's half of the byte."
+    "16. That needs a fifth bit, which falls into the other code of the byte, or out of the byte."
 )
+
+
+@wrong(WITHOUT_15)
 def without_the_15(x):
     d = _extreme(x) / -8
     return d[:, 0].half(), _packed((x * _inverse(d) + 8.5).to(torch.uint8))
+
+
+@wrong(WITHOUT_15)
+def without_the_15_added(x):
+    d = _extreme(x) / -8
+    q = (x * _inverse(d) + 8.5).to(torch.uint8)
+    return d[:, 0].half(), q[:, :16] + 16 * q[:, 16:]
+
+
+GOES_ROUND = (
+    "Your codes go round: a number as large as the extreme, of the other sign, becomes 16, and "
+    "`& 15` or `% 16` makes 0 of it, which is the extreme's own code. It comes back with the wrong "
+    "sign. Keep the codes at 15 with `clamp`."
+)
+
+
+@wrong(GOES_ROUND)
+def goes_round_at_16(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x * _inverse(d) + 8.5).to(torch.uint8) & 15)
+
+
+@wrong(
+    "Two things: torch.round takes halves to the even number, where 8.5 and cutting off takes "
+    "them upwards; and your codes go round: `& 15` or `% 16` makes 0 of 16. Keep them at 15."
+)
+def to_the_even_and_goes_round_at_16(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed(((x * _inverse(d)).round() + 8).to(torch.uint8) & 15)
 
 
 @wrong(
@@ -711,10 +753,20 @@ def without_the_8_to_the_even_wrapping(x):
     return d[:, 0].half(), _packed((x * _inverse(d)).round().clamp(max=15).to(torch.uint8))
 
 
-@wrong(
+EVEN_WITHOUT_15 = (
     "Two things: torch.round takes halves to the even number, where 8.5 and cutting off takes "
-    "them upwards; and nothing keeps the codes at 15, so a fifth bit falls into the neighbour."
+    "them upwards; and nothing keeps the codes at 15, so a fifth bit falls into the other code of "
+    "the byte, or out of it."
 )
+
+
+@wrong(EVEN_WITHOUT_15)
+def adds_8_and_rounds_to_the_even_without_the_15(x):
+    d = _extreme(x) / -8
+    return d[:, 0].half(), _packed((x * _inverse(d) + 8).round().to(torch.uint8))
+
+
+@wrong(EVEN_WITHOUT_15)
 def to_the_even_without_the_15(x):
     place = x.abs().argmax(1, keepdim=True)
     d = x.gather(1, place) / -8

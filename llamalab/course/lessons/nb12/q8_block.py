@@ -249,6 +249,25 @@ def divides_and_adds_a_half(x):
     return d[:, 0].half(), (y.sign() * (y.abs() + 0.5).floor()).to(torch.int8)
 
 
+IN_DOUBLE = (
+    "You worked in float64. ggml works in float32, where d and 1/d are rounded to fewer digits: a "
+    "number that lies on a half goes to another code there. Its bytes are asked for: stay in "
+    "float32, and multiply by 1/d."
+)
+
+
+@wrong(IN_DOUBLE)
+def in_double(x):
+    d = _steps(x.double())
+    return d[:, 0].half(), _codes(x.double() / torch.where(d > 0, d, 1.0))
+
+
+@wrong(HALVES_TO_THE_EVEN)
+def halves_to_the_even_and_all_in_double(x):
+    d = _steps(x.double())
+    return d[:, 0].half(), (x / torch.where(d > 0, d, 1.0)).round().to(torch.int8)
+
+
 CLAMPED = (
     "You kept d above 1e-8, so that nothing is divided by 0. A block of tiny numbers gets codes "
     "for another scale than its own. Only where d IS 0 does 1/d need a case: there it is 0."
