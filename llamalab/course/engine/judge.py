@@ -103,6 +103,8 @@ def _first_failure(
         if failure is not None:
             kind, says, rows = failure
             known = recognise(task, got, want)
+            if known is None and kind == "value" and source.draws(function):
+                known = words.draws()
             return words.fail(task, kind, says, probe=probe, rows=rows, known=known)
     return None
 

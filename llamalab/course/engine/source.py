@@ -12,6 +12,12 @@ class NoSource(Exception):
     """There is no Python source to keep: a built-in, a lambda in a call, a partial."""
 
 
+DRAWING = {
+    "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "multinomial", "bernoulli",
+    "shuffle", "default_rng",
+}  # fmt: skip
+
+
 def source_of(function: Callable) -> str:
     """The function's own text, unindented. NoSource where there is none."""
     try:
@@ -72,6 +78,12 @@ def used_from(function: Callable, package: str) -> Iterator[Callable]:
         for found in [getattr(value, n, None) for n in names] if inside else [value]:
             if inspect.isfunction(found) and found.__module__.split(".")[0] == package:
                 yield found
+
+
+def draws(function: Callable) -> bool:
+    """Whether the function, or one inside it, names something that draws at random."""
+    code = getattr(function, "__code__", None)
+    return bool(code and _names(code) & DRAWING)
 
 
 def is_cell(filename: str) -> bool:

@@ -176,6 +176,13 @@ def left_arguments(task: Task, changed: tuple[int, ...]) -> str:
     )
 
 
+def draws() -> Recognised:
+    says = (
+        "Your function draws at random, and what is asked for is exact: go through all cases, or "
+    )
+    return Recognised("draws", says + "use the numbers that you were handed.")
+
+
 def sentence(found: Difference) -> str:
     """Nothing where the table below it says the same."""
     if found.rows and found.says == f"{found.rows[0][0]} differs":

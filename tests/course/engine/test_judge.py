@@ -98,6 +98,13 @@ def test_several_arguments_that_were_changed_are_named_together():
     assert "`x` was no longer" in result.text and "still needs it: work on a copy" in result.text
 
 
+def test_who_draws_at_random_is_told_so():
+    assert check("return x.softmax(-1) * weight + 1e-3 * torch.rand(())").named == "draws"
+    result = check("return torch.multinomial(x.softmax(-1), 1)")
+    assert (result.kind, result.named) == ("shape", None)
+    assert check("torch.rand(1)\n    return x.softmax(-1) + weight").named == "adds"
+
+
 def test_float64_that_went_through_float32_is_told_so():
     """And not, as it once was, that rows stand in another order."""
     wide = dataclasses.replace(
