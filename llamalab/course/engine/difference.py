@@ -260,9 +260,8 @@ def _rows(
     for flat in worst.sort().values.tolist():
         index = tuple(int(i) for i in np.unravel_index(flat, gap.shape))
         place = "[" + ", ".join(map(str, index)) + "]" if index else "value"
-        pair = (a.flatten()[flat].item(), b.flatten()[flat].item())
-        pair = tuple(map(bool, pair)) if dtype == torch.bool else pair
-        rows.append((place, *_apart(*pair)))
+        pair: Any = (a.flatten()[flat].item(), b.flatten()[flat].item())
+        rows.append((place, *_apart(*(map(bool, pair) if dtype == torch.bool else pair))))
     return tuple(rows)
 
 
