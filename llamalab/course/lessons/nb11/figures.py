@@ -229,7 +229,8 @@ def live_curves(records: Sequence) -> Figure:
 def best_of(ns: Sequence[int], scores: Sequence[float], judged: Sequence[float]) -> Figure:
     """Score and judge of the best of n, against n."""
     caption = "Choosing by the learned score lifts the score for certain; the judge is asked after."
-    told = ", ".join(f"{n}: {s:.2f} and {j:.2f}" for n, s, j in zip(ns, scores, judged))
+    shown = [(round(s, 2) + 0.0, j) for s, j in zip(scores, judged)]  # the mean may be -1e-9
+    told = ", ".join(f"{n}: {s:.2f} and {j:.2f}" for n, (s, j) in zip(ns, shown))
     with figure(caption, alt=f"Score and judge of the best of n. {told}.", width=7.4, height=2.8,
                 columns=2) as fig:  # fmt: skip
         for axes, values, name, colour in (
