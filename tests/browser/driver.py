@@ -174,9 +174,13 @@ class Notebook:
                 node.get("name", {}).get("value", "").strip())  # fmt: skip
 
     def theme(self, name: str) -> None:
-        """The light one or the dark one of JupyterLab."""
+        """The light one or the dark one of JupyterLab. Its splash screen stumbles over itself if it
+        is shown again while it fades."""
+        no_splash = "() => !document.querySelector('#jupyterlab-splash')"
+        self.page.wait_for_function(no_splash)
         self.command("apputils:change-theme", theme=f"JupyterLab {name.title()}")
         self.page.wait_for_timeout(500)
+        self.page.wait_for_function(no_splash)
 
     def shoot(self, folder: Path, theme: str) -> list[Path]:
         """A picture of every output that holds more than text, in one theme."""
@@ -204,15 +208,13 @@ class Notebook:
                 [...one.childNodes].some(n =>
                   n.nodeType === 3 && /[\\p{{L}}\\p{{N}}]/u.test(n.textContent)))
               .map(one => {{
-                const clear = 'rgba(0, 0, 0, 0)';
-                let under = one, opacity = 1;
-                for (let up = one; up; up = up.parentElement)
+                let papers = [], opacity = 1;
+                for (let up = one; up; up = up.parentElement) {{
                   opacity *= getComputedStyle(up).opacity;
-                while (under && getComputedStyle(under).backgroundColor === clear)
-                  under = under.parentElement;
+                  papers.push(getComputedStyle(up).backgroundColor);
+                }}
                 return [i, one.textContent.trim().slice(0, 60), getComputedStyle(one).color,
-                        under ? getComputedStyle(under).backgroundColor : 'rgb(255, 255, 255)',
-                        opacity];
+                        papers, opacity];
               }}))"""
         )
         if not found:
@@ -232,10 +234,19 @@ class Notebook:
             self.troubles.append(f"{where}: {said}")
 
 
-def _mixed(words: str, paper: str, opacity: float) -> tuple[str, str]:
-    """CSS colours of words and paper -> as they are seen, #rrggbb."""
-    ink, under = ([float(n) for n in findall(r"[\d.]+", colour)] for colour in (words, paper))
-    share = opacity * (ink[3] if len(ink) > 3 else 1)
-    seen = [round(share * i + (1 - share) * u) for i, u in zip(ink[:3], under[:3])]
-    hexes = ["#" + "".join(f"{int(part):02x}" for part in rgb[:3]) for rgb in (seen, under)]
+def _mixed(words: str, papers: list[str], opacity: float) -> tuple[str, str]:
+    """CSS colours of words and of what they stand on, the nearest first -> as both are seen,
+    #rrggbb. A row under the mouse is tinted, so a paper may be half transparent."""
+    under = [255.0] * 3
+    for paper in reversed(papers):
+        under = _over(paper, under)
+    seen = _over(words, under, opacity)
+    hexes = ["#" + "".join(f"{round(part):02x}" for part in rgb) for rgb in (seen, under)]
     return hexes[0], hexes[1]
+
+
+def _over(colour: str, under: list[float], opacity: float = 1.0) -> list[float]:
+    """A CSS colour laid over another."""
+    *ink, alpha = ([float(n) for n in findall(r"[\d.]+", colour)] + [1.0])[:4]
+    share = opacity * alpha
+    return [share * i + (1 - share) * u for i, u in zip(ink, under)]
