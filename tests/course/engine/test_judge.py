@@ -99,7 +99,7 @@ def test_several_arguments_that_were_changed_are_named_together():
 
 
 def test_who_draws_at_random_is_told_so():
-    assert check("return x.softmax(-1) * weight + 1e-3 * (1 + torch.rand(()))").named == "draws"
+    assert check("return x.softmax(-1) * weight + 0.1 * torch.rand_like(x)").named == "draws"
     result = check("return torch.multinomial(x.softmax(-1), 1)")
     assert (result.kind, result.named) == ("shape", None)
     assert check("torch.rand(1)\n    return x.softmax(-1) + weight").named == "adds"
