@@ -38,6 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background job. Endless answers are stopped by this signal, or not at all.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    from hypothesis import settings
+
+    settings.register_profile("the same examples each time", derandomize=not SEED, database=None)
+    settings.load_profile("the same examples each time")
     scratch = Path(tempfile.mkdtemp(prefix="llamalab-tests-"))
     config.stash[SCRATCH] = scratch
 

@@ -22,6 +22,7 @@ one = st.integers(1, 12).flatmap(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(one, max_size=30), st.integers(1, 10), st.integers(1, 5))
 def test_every_dialogue_that_fits_is_there_once_and_whole(examples, seq_len, open_rows):
+    examples = [([100 + k, *ids[1:]], weights) for k, (ids, weights) in enumerate(examples)]
     fitting = [example for example in examples if len(example[0]) <= seq_len + 1]
     if not fitting:
         with pytest.raises(ValueError, match=rf"none of {len(examples)} dialogues fits"):
