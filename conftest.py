@@ -38,10 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background job. Endless answers are stopped by this signal, or not at all.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    from hypothesis import settings
+    from hypothesis import HealthCheck, settings
 
-    settings.register_profile("the same examples each time", derandomize=not SEED, database=None)
-    settings.load_profile("the same examples each time")
+    settings.register_profile(
+        "the same examples each time, however busy the machine",
+        derandomize=not SEED,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("the same examples each time, however busy the machine")
     scratch = Path(tempfile.mkdtemp(prefix="llamalab-tests-"))
     config.stash[SCRATCH] = scratch
 
