@@ -30,6 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 OFFLINE = Path(__file__).parent / "tests" / "offline"
 EVERY_LESSON = ("tests/course/lessons/", "tests/notebooks/test_notebooks.py")
 SCRATCH = pytest.StashKey[Path]()
+PROFILE = "the same examples each time, however busy the machine"  # hypothesis's, for all tests
 SEED = int(os.environ.get("LLAMALAB_TEST_SEED", 0))  # another one: is a test right by luck?
 
 
@@ -41,13 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
     from hypothesis import HealthCheck, settings
 
     settings.register_profile(
-        "the same examples each time, however busy the machine",
+        PROFILE,
         derandomize=not SEED,
         database=None,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    settings.load_profile("the same examples each time, however busy the machine")
+    settings.load_profile(PROFILE)
     scratch = Path(tempfile.mkdtemp(prefix="llamalab-tests-"))
     config.stash[SCRATCH] = scratch
 

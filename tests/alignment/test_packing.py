@@ -19,7 +19,7 @@ one = st.integers(1, 12).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(one, max_size=30), st.integers(1, 10), st.integers(1, 5))
 def test_every_dialogue_that_fits_is_there_once_and_whole(examples, seq_len, open_rows):
     examples = [([100 + k, *ids[1:]], weights) for k, (ids, weights) in enumerate(examples)]

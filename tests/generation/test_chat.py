@@ -187,7 +187,7 @@ def test_a_tag_ends_the_answer(chat, scripted):
     assert len(prompts) == 4 and len(chat.history) == 6
 
 
-@settings(max_examples=120, derandomize=True, deadline=None, database=None)
+@settings(max_examples=120)
 @given(st.lists(st.sampled_from([*TAGS, *"[]/<>INSTY", "[IN", "a ", "[[INST", "é"]), max_size=8),
        st.lists(st.integers(1, 5), min_size=1))  # fmt: skip
 def test_text_comes_whole_up_to_the_first_tag_however_it_is_cut(parts, sizes):

@@ -57,7 +57,7 @@ def pieces(tokenizer, ids):
 def test_any_ids_add_up(tokenizer):
     size = tokenizer.vocab_size
 
-    @settings(max_examples=300, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=300)
     @given(st.lists(st.integers(0, size - 1), max_size=20))
     def check(ids):
         pieces(tokenizer, ids)

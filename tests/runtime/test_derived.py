@@ -32,7 +32,7 @@ def test_a_number_that_was_asked_for_stays():
     assert replace(TrainConfig(steps=50, warmup_steps=7), steps=90).warmup_steps == 7
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(WIDTHS, WIDTHS, st.sampled_from([8, 32, 256]), st.none() | st.floats(0.5, 2.0))
 def test_a_copy_is_what_would_have_been_made_afresh(dim, other, multiple_of, multiplier):
     rest = dict(n_layers=1, n_heads=6, multiple_of=multiple_of, ffn_dim_multiplier=multiplier)
@@ -49,7 +49,7 @@ def test_a_copy_is_what_would_have_been_made_afresh(dim, other, multiple_of, mul
     assert replace(config) == config == LlamaConfig(**json.loads(json.dumps(asdict(config))))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_the_warm_up_follows_the_steps(steps, other):
     recipe = TrainConfig(steps=steps)

@@ -125,7 +125,7 @@ def dialogs(draw):
     return messages + [{"role": role, "content": draw(texts)} for role in roles[:count]]
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@settings(max_examples=150)
 @given(messages=dialogs())
 def test_transformers_agrees_on_anything(small, theirs, messages):
     assert chat.encode_dialog(small, messages) == their_ids_and_mask(theirs, messages)

@@ -23,7 +23,7 @@ chunks = st.lists(
 def test_the_chunks_add_up(model_bytes, kind):
     tokenizer = BPETokenizer.from_bytes(model_bytes(kind))
 
-    @settings(max_examples=100, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=100)
     @given(chunks)
     def check(chunks):
         ids = list(itertools.chain.from_iterable(tokenizer.encode_stream(chunks)))

@@ -125,19 +125,17 @@ def _sequences(got: Any, want: Any, where: str, **tolerance: Any) -> Difference 
     for i, (a, b) in enumerate(zip(got, want)):
         found = difference(a, b, where=_place(where, i, want), **tolerance)
         if found and found.kind == "value" and len(got) != len(want):
-            break  # the lengths say more than the first unequal item
+            return _other_length(got, want, where, i)  # which says more than the unequal item
         if found:
             return found
     if len(got) != len(want):
-        return _other_length(got, want, where)
+        return _other_length(got, want, where, min(len(got), len(want)))
     return None
 
 
-def _other_length(got: list | tuple, want: list | tuple, where: str) -> Difference:
-    """Two lists, from a little before the place at which they part."""
+def _other_length(got: list | tuple, want: list | tuple, where: str, first: int) -> Difference:
+    """Two lists, from a little before the place `first`, at which they part."""
     says = f"{where} has {len(got)} items, not {len(want)}"
-    same = (i for i, (a, b) in enumerate(zip(got, want)) if difference(a, b) is not None)
-    first = next(same, min(len(got), len(want)))
     start = first - 2 if first > 5 else 0
     if start:
         says += f"; they part at [{first}]"
